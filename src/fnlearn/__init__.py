@@ -1,0 +1,25 @@
+"""PyTorch training as pure JAX functions: ported, proven, faster.
+
+The rooms are imported when they are first used, so that `import fnlearn` costs next to nothing:
+`fnlearn.functional`, `fnlearn.nn`, `fnlearn.optim`, `fnlearn.train`, `fnlearn.explain`, `fnlearn.equivalence`,
+`fnlearn.lessons`, `fnlearn.tree` and `fnlearn.random`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fnlearn import equivalence, explain, functional, lessons, nn, optim, random, train, tree
+
+__version__ = "0.1.0"
+__all__ = ["equivalence", "explain", "functional", "lessons", "nn", "optim", "random", "train", "tree"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return importlib.import_module(f"fnlearn.{name}")
+    raise AttributeError(f"module 'fnlearn' has no attribute {name!r}; its rooms are {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
