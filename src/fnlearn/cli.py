@@ -1,0 +1,129 @@
+"""The command line: `fnlearn lessons` and `fnlearn explain`.
+
+Bad input ends with one line that says what is wrong, and exit status 2.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import tyro
+from rich.console import Console
+
+Letters = Annotated[tuple[str, ...], tyro.conf.Positional]
+Bindings = Annotated[tuple[str, ...], tyro.conf.Positional]
+Expression = Annotated[str, tyro.conf.Positional]
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit.
+
+    Args: args: the words after `fnlearn`, those of the process when left out.
+    Raises: SystemExit: 0 when all is well, 1 when a verdict fails, 2 for bad input.
+    Source: `tyro`.
+    """
+    commands = {"lessons": lessons, "explain": explain}
+    try:
+        status = tyro.extras.subcommand_cli_from_dict(
+            commands, prog="fnlearn", description="PyTorch training as pure JAX functions.", args=args
+        )
+    except _BadInput as error:
+        print(f"fnlearn: {' '.join(str(error).split())}", file=sys.stderr)
+        status = 2
+    sys.exit(status)
+
+
+class _BadInput(Exception):
+    """What a person typed can't be used; the message is one line."""
+
+
+def lessons(
+    which: Letters = (),
+    /,
+    json: bool = False,
+    plots: Path | None = None,
+    show: bool = False,
+    verbose: bool = False,
+    csv: Path | None = None,
+    side: Literal["both", "torch", "jax"] = "both",
+) -> int:
+    """Run the notes' lessons in PyTorch and in JAX, and compare every number.
+
+    Args:
+        which: A (automatic differentiation), B (a fit by hand), C (one linear layer), D (hidden layers); else all.
+        json: Print one JSON object per lesson.
+        plots: Write the figures to this directory.
+        show: Print the source of both sides instead of running them.
+        verbose: Print every gradient and every epoch's loss of lesson B.
+        csv: Another table for lesson D, with the same columns.
+        side: Run one side's script alone, without comparing.
+    """
+    from fnlearn import lessons as room
+    from fnlearn.lessons.d_hidden import pima
+
+    console, log = Console(), Console(stderr=True)
+    options = room.Options(verbose=verbose)
+    try:
+        letters = room.letters(which)
+        if csv is not None:
+            options = options._replace(csv=csv)
+            pima.load(csv)  # so that a bad table is told of before anything runs
+        scripts = [room.twin(letter, {"torch": "PyTorch", "jax": "JAX"}[side]) for letter in letters if side != "both"]
+    except ValueError as error:
+        raise _BadInput(error) from error
+    if show:
+        for letter in letters:
+            console.print(room.show(letter), width=None if console.is_terminal else 200)
+        return 0
+    for script in scripts:
+        script.main()
+    if scripts:
+        return 0
+    results = []
+    for letter in letters:
+        with log.status(f"lesson {letter}"):
+            results.append(room.run(letter, options))
+        if json:
+            print(room.as_json(results[-1]), flush=True)
+        else:
+            console.print(room.tables(results[-1]))
+    if plots is not None:
+        try:
+            written = room.plots(results, plots)
+        except OSError as error:
+            raise _BadInput(f"{plots}: can't be written: {error.strerror}") from error
+        log.print(*[f"wrote {path}" for path in written], sep="\n")
+    if not room.torch_installed():
+        log.print("PyTorch is not installed, so JAX ran alone; to compare both: pip install torch==2.13.0")
+    return 0 if all(result.ok for result in results) else 1
+
+
+def explain(
+    expression: Expression,
+    bindings: Bindings = (),
+    /,
+    mermaid: bool = False,
+    svg: Path | None = None,
+) -> int:
+    """Show how an expression is differentiated: its graph, the derivative on every edge, and every path.
+
+    Args:
+        expression: Arithmetic and functions of fnlearn.functional and jax.numpy, such as "(a + b) * (b + 1)".
+        bindings: The inputs, such as a=2 b=1 x=[1,2,3].
+        mermaid: Print a Mermaid flowchart instead of text.
+        svg: Write the graph as a picture to this file.
+    """
+    from fnlearn import explain as room
+
+    try:
+        function, names = room.parse(expression)
+        graph = room.graph(function, *room.bind(names, bindings))
+        drawing = room.mermaid(graph) if mermaid else room.text(graph)
+        if svg is not None:
+            room.svg(graph, svg)
+    except (ValueError, TypeError) as error:
+        raise _BadInput(error) from error
+    except OSError as error:
+        raise _BadInput(f"{svg}: can't be written: {error.strerror}") from error
+    print(drawing)
+    return 0

@@ -1,0 +1,53 @@
+"""Linear maps."""
+
+import jax
+import jax.numpy as jnp
+
+from fnlearn.functional import check
+from fnlearn.functional.typing import ArrayLike
+
+
+def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> jax.Array:
+    """Affine map of the last dimension, x · Aᵀ + b.
+
+    Torch: `torch.nn.functional.linear`.
+    Shape: input (*, in), weight (out, in) or (in), bias (out) or () → (*, out) or (*).
+    Args: input, weight, bias: numbers of one dtype; without bias nothing is added.
+    Raises: ValueError when the shapes don't fit; TypeError when dtypes differ.
+    Differs: nothing.
+    Source: ATen `Linear.cpp`.
+    """
+    x, a = check.number("input", input), check.number("weight", weight)
+    b = None if bias is None else check.number("bias", bias)
+    check.same_dtype(input=x, weight=a, bias=b)
+    if a.ndim not in (1, 2):
+        raise ValueError(f"weight must have shape (out, in) or (in), got {a.shape}")
+    if x.ndim == 0 or x.shape[-1] != a.shape[-1]:
+        raise ValueError(f"input {x.shape} and weight {a.shape} don't fit: their last dimensions must be equal")
+    y = x @ a.T
+    if b is None:
+        return y
+    if b.ndim > y.ndim or jnp.broadcast_shapes(b.shape, y.shape) != y.shape:
+        raise ValueError(f"bias must have shape {a.shape[:-1]} for weight {a.shape}, got {b.shape}")
+    return y + jnp.broadcast_to(b, y.shape)
+
+
+def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> jax.Array:
+    """Bilinear form of two inputs, x₁ᵀ · A · x₂ + b.
+
+    Torch: `torch.nn.functional.bilinear`.
+    Shape: input1 (*, in1), input2 (*, in2), weight (out, in1, in2), bias (out) → (*, out).
+    Args: input1, input2: numbers with equal leading dimensions. weight, bias: of the same dtype.
+    Raises: ValueError when the shapes don't fit; TypeError when dtypes differ.
+    Differs: nothing.
+    Source: ATen `Linear.cpp`.
+    """
+    x1, x2, a = check.number("input1", input1), check.number("input2", input2), check.number("weight", weight)
+    b = None if bias is None else check.number("bias", bias)
+    check.same_dtype(input1=x1, input2=x2, weight=a, bias=b)
+    if a.ndim != 3 or x1.shape[:-1] != x2.shape[:-1] or (x1.shape[-1:], x2.shape[-1:]) != (a.shape[1:2], a.shape[2:]):
+        raise ValueError(f"input1 {x1.shape}, input2 {x2.shape} and weight {a.shape} (out, in1, in2) don't fit")
+    if b is not None and b.shape != a.shape[:1]:
+        raise ValueError(f"bias must have shape {a.shape[:1]}, got {b.shape}")
+    y = jnp.einsum("...i,oij,...j->...o", x1, a, x2)
+    return y if b is None else y + jnp.broadcast_to(b, y.shape)

@@ -1,0 +1,393 @@
+"""Losses, with torch's reductions: "mean" (the default), "sum", and "none" for a value each.
+
+`size_average` and `reduce` are torch's names of old for `reduction`: `size_average=False` is `reduction="sum"`, and
+`reduce=False` is `reduction="none"`.
+"""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import xlogy
+
+from fnlearn.functional import check
+from fnlearn.functional.activation import logsigmoid
+from fnlearn.functional.softmax import log_softmax
+from fnlearn.functional.typing import ArrayLike
+
+
+def mse_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: ArrayLike | None = None,
+) -> jax.Array:
+    """Squared error, (x − y)².
+
+    Torch: `torch.nn.functional.mse_loss`.
+    Shape: input and target (*) → () or, unreduced, (*).
+    Args: input, target: numbers; they broadcast, with a warning. reduction: "mean", "sum" or "none".
+        size_average, reduce: deprecated. weight: of input's shape; the mean is then the weighted one.
+    Raises: ValueError for an unknown reduction or shapes that don't fit; TypeError when an argument is not numeric.
+    Differs: nothing.
+    Source: ATen `Loss.cpp`.
+    """
+    x, y = _pair(input, target)
+    reduction = _reduction(size_average, reduce, reduction)
+    return _weighted(jnp.square(x - y), weight, input, reduction)
+
+
+def l1_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: ArrayLike | None = None,
+) -> jax.Array:
+    """Absolute error, |x − y|, with derivative 0 at 0.
+
+    Torch: `torch.nn.functional.l1_loss`.
+    Shape: input and target (*) → () or, unreduced, (*).
+    Args: as for `mse_loss`.
+    Raises: as `mse_loss`.
+    Differs: nothing.
+    Source: ATen `Loss.cpp`.
+    """
+    x, y = _pair(input, target)
+    reduction = _reduction(size_average, reduce, reduction)
+    return _weighted(jnp.abs(x - y), weight, input, reduction)
+
+
+def smooth_l1_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> jax.Array:
+    """Squared error / (2 · beta) below beta, |x − y| − beta / 2 from there on.
+
+    Torch: `torch.nn.functional.smooth_l1_loss`.
+    Shape: input and target (*) → () or, unreduced, (*).
+    Args: input, target, size_average, reduce, reduction: as for `mse_loss`. beta: at least 0; 0 is `l1_loss`.
+    Raises: ValueError when beta is negative; else as `mse_loss`.
+    Differs: nothing.
+    Source: Girshick: Fast R-CNN (2015).
+    """
+    if beta < 0:
+        raise ValueError(f"beta must be at least 0, got {beta}")
+    x, y = _pair(input, target)
+    reduction = _reduction(size_average, reduce, reduction)
+    error = jnp.abs(x - y)
+    if beta == 0:
+        return _reduce(error, reduction)
+    return _reduce(jnp.where(error < beta, 0.5 * jnp.square(error) / beta, error - 0.5 * beta), reduction)
+
+
+def huber_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: ArrayLike | None = None,
+) -> jax.Array:
+    """Squared error / 2 up to delta, delta · (|x − y| − delta / 2) from there on.
+
+    Torch: `torch.nn.functional.huber_loss`.
+    Shape: input and target (*) → () or, unreduced, (*).
+    Args: input, target, reduction: as for `mse_loss`. delta: above 0. weight: of input's shape; the mean stays
+        the plain one, unlike in `mse_loss`.
+    Raises: ValueError when delta is not positive; else as `mse_loss`.
+    Differs: nothing.
+    Source: Huber: Robust Estimation of a Location Parameter (1964).
+    """
+    if delta <= 0:
+        raise ValueError(f"delta must be above 0, got {delta}")
+    x, y = _pair(input, target)
+    check.option("reduction", reduction, ("none", "mean", "sum"))
+    error = jnp.abs(x - y)
+    loss = jnp.where(error <= delta, 0.5 * jnp.square(error), delta * (error - 0.5 * delta))
+    return _reduce(loss if weight is None else loss * _weight_like(weight, input), reduction)
+
+
+def binary_cross_entropy(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Cross-entropy of probabilities, −(y · log x + (1 − y) · log(1 − x)), with the logarithms kept above −100.
+
+    Torch: `torch.nn.functional.binary_cross_entropy`.
+    Shape: input and target (*) → () or, unreduced, (*).
+    Args: input: probabilities, floating-point. target: probabilities, of the same shape and dtype. weight: broadcast to
+        target. size_average, reduce, reduction: as for `mse_loss`.
+    Raises: ValueError when shapes differ or the reduction is unknown; TypeError when dtypes differ.
+    Differs: probabilities outside [0, 1] are not refused, since values are unknown under jit: they give NaN.
+    Source: ATen `Loss.cpp`.
+    """
+    x, y = check.floating("input", input), check.floating("target", target)
+    check.same_dtype(input=x, target=y)
+    if x.shape != y.shape:
+        raise ValueError(f"target must have the shape of input, got {y.shape} and {x.shape}")
+    loss = _cross_entropy_of_probability(x, y)
+    if weight is not None:
+        loss = loss * _broadcast("weight", weight, loss)
+    return _reduce(loss, _reduction(size_average, reduce, reduction))
+
+
+def binary_cross_entropy_with_logits(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: ArrayLike | None = None,
+) -> jax.Array:
+    """Binary cross-entropy of sigmoid(x), computed from x without overflow.
+
+    Torch: `torch.nn.functional.binary_cross_entropy_with_logits`.
+    Shape: input and target (*) → () or, unreduced, (*).
+    Args: input: logits, floating-point. target: probabilities, of the same shape. weight: broadcast to input.
+        pos_weight: factor of the positive term, broadcast to input. size_average, reduce, reduction: as for `mse_loss`.
+    Raises: ValueError when shapes differ or the reduction is unknown; TypeError when an argument is not numeric.
+    Differs: nothing.
+    Source: ATen `Loss.cpp`.
+    """
+    x, y = check.floating("input", input), check.number("target", target)
+    if x.shape != y.shape:
+        raise ValueError(f"target must have the shape of input, got {y.shape} and {x.shape}")
+    y = y.astype(x.dtype)
+    log_weight: ArrayLike = 1
+    if pos_weight is not None:
+        log_weight = (_broadcast("pos_weight", pos_weight, x) - 1) * y + 1
+    loss = (1 - y) * x - log_weight * logsigmoid(x)
+    if weight is not None:
+        loss = loss * _broadcast("weight", weight, loss)
+    return _reduce(loss, _reduction(size_average, reduce, reduction))
+
+
+def nll_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Negative log-likelihood of the target classes; the mean is weighted by the classes' weights.
+
+    Torch: `torch.nn.functional.nll_loss`.
+    Shape: input (C), (N, C) or (N, C, d₁, …), target (), (N) or (N, d₁, …) → () or, unreduced, target's.
+    Args: input: log-probabilities, floating-point. target: integer classes. weight: (C), a factor for each class.
+        ignore_index: the class that counts as nothing. size_average, reduce, reduction: as for `mse_loss`.
+    Raises: ValueError when shapes don't fit or the reduction is unknown; TypeError when dtypes are wrong.
+    Differs: a class outside [0, C) is not refused, since values are unknown under jit: it gives NaN.
+    Source: ATen `LossNLL.cpp`.
+    """
+    log_p, classes = check.floating("input", input), _classes(target)
+    axis = _class_axis(log_p, classes.shape)
+    loss, factor = _nll(log_p, classes, _class_weight(weight, log_p, axis), ignore_index, axis)
+    reduction = _reduction(size_average, reduce, reduction)
+    return loss.sum() / factor.sum() if reduction == "mean" else _reduce(loss, reduction)
+
+
+def cross_entropy(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> jax.Array:
+    """Cross-entropy of logits against classes or against probabilities.
+
+    Torch: `torch.nn.functional.cross_entropy`.
+    Shape: input (C), (N, C) or (N, C, d₁, …), target (), (N) or (N, d₁, …), or input's shape for probabilities → ()
+        or, unreduced, the shape of a target of classes.
+    Args: input: logits, floating-point. target: integer classes, or probabilities of input's shape. weight: (C).
+        ignore_index: the class that counts as nothing. label_smoothing: share of the uniform distribution mixed into
+        the target, in [0, 1]. size_average, reduce, reduction: as for `mse_loss`.
+    Raises: ValueError when shapes don't fit or an option is out of range; TypeError when dtypes are wrong.
+    Differs: a class outside [0, C) is not refused, since values are unknown under jit: it gives NaN.
+    Source: ATen `LossNLL.cpp`; Szegedy et al.: Rethinking the Inception Architecture (2016) for the smoothing.
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must be between 0 and 1, got {label_smoothing}")
+    x, y = check.floating("input", input), check.number("target", target)
+    reduction = _reduction(size_average, reduce, reduction)
+    if jnp.issubdtype(y.dtype, jnp.floating):
+        return _cross_entropy_of_distribution(x, y, weight, reduction, label_smoothing)
+    axis = _class_axis(x, y.shape)
+    log_p, factors = log_softmax(x, axis), _class_weight(weight, x, axis)
+    loss, factor = _nll(log_p, y, factors, ignore_index, axis)
+    scale = factor.sum() if reduction == "mean" else 1
+    if label_smoothing == 0:
+        return loss.sum() / scale if reduction == "mean" else _reduce(loss, reduction)
+    spread = -log_p if weight is None else -log_p * _along(factors, log_p, axis)
+    uniform = jnp.where(y == ignore_index, 0, spread.sum(axis)) / x.shape[axis]
+    mixed = (1 - label_smoothing) * loss + label_smoothing * uniform
+    return mixed.sum() / scale if reduction == "mean" else _reduce(mixed, reduction)
+
+
+def kl_div(
+    input: ArrayLike,
+    target: ArrayLike,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> jax.Array:
+    """Kullback–Leibler divergence of log-probabilities x from a target y, y · (log y − x).
+
+    Torch: `torch.nn.functional.kl_div`.
+    Shape: input and target (*), broadcast → () or, unreduced, (*).
+    Args: input: log-probabilities, floating-point. target: probabilities, or their logarithms with log_target.
+        reduction: "batchmean" (the definition), "mean" (over every element), "sum" or "none". size_average, reduce:
+        deprecated.
+    Raises: ValueError for an unknown reduction or shapes that don't fit; TypeError when an argument is not numeric.
+    Differs: nothing; torch's warning that "mean" is not the definition is left out.
+    Source: ATen `Loss.cpp`.
+    """
+    x, y = _broadcast_pair(check.floating("input", input), check.floating("target", target))
+    reduction = _reduction(size_average, reduce, reduction, extra=("batchmean",))
+    loss = jnp.exp(y) * (y - x) if log_target else xlogy(y, y) - y * x
+    if reduction == "batchmean":
+        return loss.sum() / x.shape[0] if x.ndim else loss
+    return _reduce(loss, reduction)
+
+
+@jax.custom_jvp
+def _cross_entropy_of_probability(x: jax.Array, y: jax.Array) -> jax.Array:
+    return -(y * jnp.maximum(jnp.log(x), -100) + (1 - y) * jnp.maximum(jnp.log1p(-x), -100))
+
+
+@_cross_entropy_of_probability.defjvp
+def _(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """ATen's backward: the denominator is kept above 1e-12, so that the gradient stays finite at 0 and 1."""
+    (x, y), (dx, dy) = primals, tangents
+    slope = (x - y) / jnp.maximum((1 - x) * x, 1e-12)
+    return _cross_entropy_of_probability(x, y), slope * dx + (jnp.log1p(-x) - jnp.log(x)) * dy
+
+
+def _nll(
+    log_p: jax.Array, classes: jax.Array, weight: jax.Array, ignore_index: int, axis: int
+) -> tuple[jax.Array, jax.Array]:
+    """The loss of each target, and the factor with which it counts in a mean."""
+    kept = classes != ignore_index
+    index = jnp.where(kept, classes, 0)
+    picked = jnp.take_along_axis(log_p, jnp.expand_dims(index, axis), axis, mode="fill").squeeze(axis)
+    factor = jnp.where(kept, weight.at[index].get(mode="fill"), 0)
+    return jnp.where(kept, -picked * factor, 0), factor
+
+
+def _cross_entropy_of_distribution(
+    x: jax.Array, y: jax.Array, weight: ArrayLike | None, reduction: str, label_smoothing: float
+) -> jax.Array:
+    if x.shape != y.shape:
+        raise ValueError(f"a target of probabilities must have the shape of input, got {y.shape} and {x.shape}")
+    axis = 0 if x.ndim == 1 else 1
+    y = (1 - label_smoothing) * y.astype(x.dtype) + label_smoothing / x.shape[axis]
+    term = log_softmax(x, axis) * y
+    if weight is not None:
+        term = term * _along(_class_weight(weight, x, axis), x, axis)
+    loss = -term.sum(axis)
+    return _reduce(loss, reduction)
+
+
+def _reduction(size_average: bool | None, reduce: bool | None, reduction: str, extra: tuple[str, ...] = ()) -> str:
+    """The reduction meant, with torch's two deprecated flags taking precedence, as in torch."""
+    if size_average is not None or reduce is not None:
+        meant = "none" if reduce is False else "sum" if size_average is False else "mean"
+        message = f"size_average and reduce are deprecated; use reduction={meant!r} instead."
+        warnings.warn(message, stacklevel=3)
+        return meant
+    check.option("reduction", reduction, ("none", "mean", "sum", *extra))
+    return reduction
+
+
+def _reduce(loss: jax.Array, reduction: str) -> jax.Array:
+    return {"none": lambda: loss, "mean": loss.mean, "sum": loss.sum}[reduction]()
+
+
+def _weighted(loss: jax.Array, weight: ArrayLike | None, input: ArrayLike, reduction: str) -> jax.Array:
+    if weight is None:
+        return _reduce(loss, reduction)
+    factor = _weight_like(weight, input)
+    loss = loss * factor
+    return loss.sum() / factor.sum() if reduction == "mean" else _reduce(loss, reduction)
+
+
+def _weight_like(weight: ArrayLike, input: ArrayLike) -> jax.Array:
+    factor = check.number("weight", weight)
+    if factor.shape != jnp.shape(input):
+        raise ValueError(f"weight must have the shape of input, got {factor.shape} and {jnp.shape(input)}")
+    return factor
+
+
+def _pair(input: ArrayLike, target: ArrayLike) -> tuple[jax.Array, jax.Array]:
+    """Input and target in one shape and dtype; a shape that has to be broadcast is most often a mistake."""
+    x, y = check.number("input", input), check.number("target", target)
+    if x.shape != y.shape:
+        message = f"target {y.shape} differs from input {x.shape} and is broadcast; give them the same shape."
+        warnings.warn(message, stacklevel=3)
+    return _broadcast_pair(x, y)
+
+
+def _broadcast_pair(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    dtype = jnp.promote_types(x.dtype, y.dtype)
+    try:
+        shape = jnp.broadcast_shapes(x.shape, y.shape)
+    except ValueError as error:
+        raise ValueError(f"input {x.shape} and target {y.shape} can't be broadcast to one shape") from error
+    return jnp.broadcast_to(x.astype(dtype), shape), jnp.broadcast_to(y.astype(dtype), shape)
+
+
+def _broadcast(name: str, value: ArrayLike, like: jax.Array) -> jax.Array:
+    x = check.number(name, value)
+    try:
+        return jnp.broadcast_to(x, like.shape).astype(like.dtype)
+    except ValueError as error:
+        raise ValueError(f"{name} {x.shape} can't be broadcast to {like.shape}") from error
+
+
+def _classes(target: ArrayLike) -> jax.Array:
+    classes = check.number("target", target)
+    if not jnp.issubdtype(classes.dtype, jnp.integer):
+        raise TypeError(f"target must hold integer classes, got dtype {classes.dtype}")
+    return classes
+
+
+def _class_axis(x: jax.Array, target_shape: tuple[int, ...]) -> int:
+    """Where the classes stand in input; a ValueError unless target has input's shape without them."""
+    axis = 0 if x.ndim == 1 else 1
+    if x.ndim == 0 or x.shape[:axis] + x.shape[axis + 1 :] != target_shape:
+        raise ValueError(f"input {x.shape} and target {target_shape} don't fit: target must be input without classes")
+    return axis
+
+
+def _class_weight(weight: ArrayLike | None, x: jax.Array, axis: int) -> jax.Array:
+    if weight is None:
+        return jnp.ones(x.shape[axis], x.dtype)
+    factors = check.floating("weight", weight)
+    check.same_dtype(input=x, weight=factors)
+    if factors.shape != (x.shape[axis],):
+        raise ValueError(f"weight must hold one factor for each of {x.shape[axis]} classes, got shape {factors.shape}")
+    return factors
+
+
+def _along(factors: jax.Array, like: jax.Array, axis: int) -> jax.Array:
+    """Factors of the classes, broadcast along the class axis."""
+    shape = [1] * like.ndim
+    shape[axis] = -1
+    return jnp.broadcast_to(factors.reshape(shape), like.shape)

@@ -1,0 +1,48 @@
+"""Lesson C in PyTorch: one linear layer, summed squared error, SGD."""
+
+import torch
+
+X, Y = [[1.0], [2.0], [3.0]], [[2.0], [4.0], [6.0]]
+
+
+def net(initial, dtype="float32"):
+    """Linear(1, 1), with a bias if the initial weights have one."""
+    layer = torch.nn.Linear(1, 1, bias="bias" in initial, dtype=getattr(torch, dtype))
+    layer.load_state_dict({name: torch.tensor(value) for name, value in initial.items()})
+    return layer
+
+
+def loss(layer, x, y):
+    return torch.nn.functional.mse_loss(layer(x), y, reduction="sum")  # size_average=False, in the notes' words
+
+
+def train(initial, epochs, dtype="float32"):
+    """The weights, the prediction for 4.0, and every epoch's loss."""
+    layer, losses = net(initial, dtype), []
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.01)
+    x, y = (torch.tensor(values, dtype=getattr(torch, dtype)) for values in (X, Y))
+    for _ in range(epochs):
+        optimizer.zero_grad()
+        value = loss(layer, x, y)
+        value.backward()
+        optimizer.step()
+        losses.append(value.detach())
+    prediction = layer(torch.tensor([[4.0]], dtype=x.dtype)).detach()
+    return {**layer.state_dict(), "prediction for 4": prediction, "loss": torch.stack(losses)}
+
+
+def shapes(in_features, out_features, rows=3):
+    """The notes' table: what goes into Linear(in, out), what it holds, and what comes out."""
+    layer = torch.nn.Linear(in_features, out_features)
+    x = torch.ones(rows, in_features)
+    return {"x": x.shape, "weight": layer.weight.shape, "bias": layer.bias.shape, "y": layer(x).shape}
+
+
+def main():
+    for epochs in (100, 1000):
+        print(epochs, train({"weight": [[0.5]], "bias": [0.0]}, epochs)["prediction for 4"])
+    print(shapes(8, 6))
+
+
+if __name__ == "__main__":
+    main()

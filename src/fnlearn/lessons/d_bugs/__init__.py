@@ -1,0 +1,1 @@
+"""Lesson D's two bugs: when each of them shows, in PyTorch and in JAX."""

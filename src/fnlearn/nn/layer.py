@@ -1,0 +1,53 @@
+"""The contract of a layer.
+
+    params, buffers = layer.init(key)
+    out, buffers = layer.apply(params, buffers, *inputs, train=False, key=None)
+
+`params` is what is differentiated; `buffers` (running statistics, counters) is what `apply` returns anew. Both are
+nested dicts whose joined keys are torch's `state_dict` keys, and `{}` where a layer has none.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+Tree = dict[str, Any]
+
+
+class Apply(Protocol):
+    """The signature of `Layer.apply`."""
+
+    def __call__(
+        self, params: Tree, buffers: Tree, *inputs: Any, train: bool = False, key: jax.Array | None = None, **named: Any
+    ) -> tuple[Any, Tree]:
+        """The layer's output and its buffers afterwards."""
+
+
+class Layer(NamedTuple):
+    """A layer as two pure functions.
+
+    Args: init: a key → (params, buffers). apply: (params, buffers, *inputs, train=, key=) → (output, buffers).
+    Raises: nothing itself; `apply` raises what the functions of `fnlearn.functional` raise.
+    Source: the shape of `jax.example_libraries.stax`, with buffers.
+    """
+
+    init: Callable[[jax.Array], tuple[Tree, Tree]]
+    apply: Apply
+
+
+def stateless(function: Callable[..., Any], **options: Any) -> Layer:
+    """A layer without parameters: a function of `fnlearn.functional` with its options fixed.
+
+    Args: function: called with the inputs and the options. options: keyword arguments.
+    Returns: a `Layer` whose params and buffers are empty.
+    Raises: what the function raises, when applied.
+    Source: none.
+    """
+
+    def apply(
+        params: Tree, buffers: Tree, *inputs: Any, train: bool = False, key: jax.Array | None = None, **named: Any
+    ) -> tuple[Any, Tree]:
+        return function(*inputs, **named, **options), buffers
+
+    return Layer(lambda key: ({}, {}), apply)

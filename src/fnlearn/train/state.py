@@ -1,0 +1,39 @@
+"""What a training run carries from one step to the next."""
+
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+
+@struct.dataclass
+class TrainState:
+    """All that a step reads and writes, as one tree of arrays.
+
+    Args: step: how many steps were taken. params, buffers: a layer's. opt_state: the optimizer's. key: what each step's
+        randomness is derived from, or None where nothing is random.
+    Raises: nothing.
+    Source: `flax.training.train_state`, with buffers and without functions.
+    """
+
+    step: jax.Array
+    params: Any
+    buffers: Any
+    opt_state: optax.OptState
+    key: jax.Array | None = None
+
+    @classmethod
+    def create(
+        cls, params: Any, optimizer: optax.GradientTransformation, buffers: Any = None, key: jax.Array | None = None
+    ) -> Self:
+        """The state before the first step; it owns copies of all arrays, since `fit` donates them.
+
+        Args: params, buffers: a layer's. optimizer: an optax transformation. key: a typed key, where steps are random.
+        Returns: a state with step 0 and a fresh optimizer state.
+        Raises: nothing.
+        Source: `torch.optim.Optimizer.__init__`.
+        """
+        params, buffers = jax.tree.map(jnp.array, (params, {} if buffers is None else buffers))
+        return cls(jnp.zeros((), jnp.int32), params, buffers, optimizer.init(params), key)
