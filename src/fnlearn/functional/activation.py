@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fnlearn.functional import check
+from fnlearn.functional.precision import wide_inside
 from fnlearn.functional.typing import ArrayLike
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -169,6 +170,7 @@ def rrelu(
     return jnp.where(x <= 0, slope * x, x)
 
 
+@wide_inside
 def elu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Array:
     """Exponential linear unit: x for x > 0, else alpha · (exp(x) − 1).
 
@@ -183,6 +185,7 @@ def elu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Arra
     return jnp.where(x <= 0, alpha * jnp.expm1(_where_safe(x <= 0, x)), x)
 
 
+@wide_inside
 def selu(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """Self-normalising exponential linear unit, scale · elu(x, alpha) with the paper's two constants.
 
@@ -196,6 +199,7 @@ def selu(input: ArrayLike, inplace: bool = False) -> jax.Array:
     return SELU_SCALE * elu(input, SELU_ALPHA)
 
 
+@wide_inside
 def celu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Array:
     """Continuously differentiable exponential linear unit: x for x > 0, else alpha · (exp(x / alpha) − 1).
 
@@ -212,6 +216,7 @@ def celu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Arr
     return jnp.where(x <= 0, alpha * jnp.expm1(_where_safe(x <= 0, x) / alpha), x)
 
 
+@wide_inside
 def gelu(input: ArrayLike, approximate: str = "none") -> jax.Array:
     """Gaussian error linear unit, x · Φ(x), by erf or by the tanh approximation.
 
@@ -230,6 +235,7 @@ def gelu(input: ArrayLike, approximate: str = "none") -> jax.Array:
     return 0.5 * x * (1 + jnp.tanh(inner))
 
 
+@wide_inside
 def silu(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """Sigmoid linear unit, x · sigmoid(x), also known as swish.
 
@@ -244,6 +250,7 @@ def silu(input: ArrayLike, inplace: bool = False) -> jax.Array:
     return x * jax.nn.sigmoid(x)
 
 
+@wide_inside
 def mish(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """Mish, x · tanh(softplus(x)).
 
@@ -291,6 +298,7 @@ def hardswish(input: ArrayLike, inplace: bool = False) -> jax.Array:
     return jnp.where(x <= -3, below, jnp.where(inside, middle * (middle + 3) / 6, x))
 
 
+@wide_inside
 def logsigmoid(input: ArrayLike) -> jax.Array:
     """Logarithm of the sigmoid, −log(1 + exp(−x)), without overflow.
 
@@ -302,9 +310,11 @@ def logsigmoid(input: ArrayLike) -> jax.Array:
     Source: ATen `log_sigmoid_forward`.
     """
     x = check.floating("input", input)
-    return jnp.minimum(x, 0) - jnp.log1p(jnp.exp(-jnp.abs(x)))
+    negative = x < 0  # chosen by comparison, since JAX's derivative of |x| at 0 is 1
+    return jnp.where(negative, x, jnp.zeros_like(x)) - jnp.log1p(jnp.exp(jnp.where(negative, x, -x)))
 
 
+@wide_inside
 def softplus(input: ArrayLike, beta: float = 1, threshold: float = 20) -> jax.Array:
     """Smooth rectifier, log(1 + exp(beta · x)) / beta, and x itself where beta · x exceeds the threshold.
 
@@ -320,6 +330,7 @@ def softplus(input: ArrayLike, beta: float = 1, threshold: float = 20) -> jax.Ar
     return jnp.where(linear, x, jnp.log1p(jnp.exp(beta * _where_safe(~linear, x))) / beta)
 
 
+@wide_inside
 def softsign(input: ArrayLike) -> jax.Array:
     """Softsign, x / (1 + |x|).
 
@@ -364,6 +375,7 @@ def softshrink(input: ArrayLike, lambd: float = 0.5) -> jax.Array:
     return jnp.where((x >= -lambd) & (x <= lambd), jnp.zeros_like(x), x - jnp.sign(x) * lambd)
 
 
+@wide_inside
 def tanhshrink(input: ArrayLike) -> jax.Array:
     """Tanhshrink, x − tanh(x).
 

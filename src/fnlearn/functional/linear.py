@@ -27,7 +27,7 @@ def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -
     y = x @ a.T
     if b is None:
         return y
-    if b.ndim > y.ndim or jnp.broadcast_shapes(b.shape, y.shape) != y.shape:
+    if b.shape not in ((), a.shape[:-1]):
         raise ValueError(f"bias must have shape {a.shape[:-1]} for weight {a.shape}, got {b.shape}")
     return y + jnp.broadcast_to(b, y.shape)
 

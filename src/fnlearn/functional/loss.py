@@ -58,7 +58,7 @@ def l1_loss(
     """
     x, y = _pair(input, target)
     reduction = _reduction(size_average, reduce, reduction)
-    return _weighted(jnp.abs(x - y), weight, input, reduction)
+    return _weighted(_absolute(x - y), weight, input, reduction)
 
 
 def smooth_l1_loss(
@@ -82,7 +82,7 @@ def smooth_l1_loss(
         raise ValueError(f"beta must be at least 0, got {beta}")
     x, y = _pair(input, target)
     reduction = _reduction(size_average, reduce, reduction)
-    error = jnp.abs(x - y)
+    error = _absolute(x - y)
     if beta == 0:
         return _reduce(error, reduction)
     return _reduce(jnp.where(error < beta, 0.5 * jnp.square(error) / beta, error - 0.5 * beta), reduction)
@@ -109,7 +109,7 @@ def huber_loss(
         raise ValueError(f"delta must be above 0, got {delta}")
     x, y = _pair(input, target)
     check.option("reduction", reduction, ("none", "mean", "sum"))
-    error = jnp.abs(x - y)
+    error = _absolute(x - y)
     loss = jnp.where(error <= delta, 0.5 * jnp.square(error), delta * (error - 0.5 * delta))
     return _reduce(loss if weight is None else loss * _weight_like(weight, input), reduction)
 
@@ -265,6 +265,11 @@ def kl_div(
     if reduction == "batchmean":
         return loss.sum() / x.shape[0] if x.ndim else loss
     return _reduce(loss, reduction)
+
+
+def _absolute(x: jax.Array) -> jax.Array:
+    """|x| with derivative 0 at 0, as in torch; JAX's own is 1 there."""
+    return x * jax.lax.stop_gradient(jnp.sign(x))
 
 
 @jax.custom_jvp

@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from fnlearn.functional import check
+from fnlearn.functional.precision import wide_inside
 from fnlearn.functional.typing import ArrayLike, DTypeLike
 
 
+@wide_inside
 def softmax(
     input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: DTypeLike | None = None
 ) -> jax.Array:
@@ -26,6 +28,7 @@ def softmax(
     return jax.nn.softmax(x, axis) if x.ndim else jnp.exp(x - x)
 
 
+@wide_inside
 def softmin(
     input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: DTypeLike | None = None
 ) -> jax.Array:
@@ -42,6 +45,7 @@ def softmin(
     return softmax(-x, axis)
 
 
+@wide_inside
 def log_softmax(
     input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: DTypeLike | None = None
 ) -> jax.Array:

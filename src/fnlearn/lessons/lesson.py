@@ -161,7 +161,9 @@ def _rows(lesson: ModuleType, sides: dict[str, ModuleType], options: Options) ->
 def _quantities(lesson: ModuleType, side: ModuleType, dtype: str, options: Options) -> dict[str, np.ndarray]:
     with jax.enable_x64(dtype == "float64"):
         found = lesson.quantities(side, dtype, options)
-        return {name: np.asarray(value.detach() if hasattr(value, "detach") else value) for name, value in found.items()}
+        return {
+            name: np.asarray(value.detach() if hasattr(value, "detach") else value) for name, value in found.items()
+        }
 
 
 def _speed(lesson: ModuleType, sides: dict[str, ModuleType], options: Options) -> Speed:

@@ -113,7 +113,13 @@ def _speed(speed: Speed) -> Table:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"
+    return (
+        f"{seconds:.2f} s"
+        if seconds >= 1
+        else f"{seconds * 1e3:.3g} ms"
+        if seconds >= 1e-3
+        else f"{seconds * 1e6:.3g} µs"
+    )
 
 
 def _verdict(result: Result) -> str | None:
@@ -127,7 +133,9 @@ def _as_dict(row: Row) -> dict[str, Any]:
     if row.leaf is not None and row.torch is not None:
         numbers = row.leaf._asdict()
         found["torch"] = row.torch.tolist()
-        found |= {name: _finite(numbers[name]) for name in ("max_abs", "max_rel", "ulp", "torch_error", "jax_error", "ratio")}
+        found |= {
+            name: _finite(numbers[name]) for name in ("max_abs", "max_rel", "ulp", "torch_error", "jax_error", "ratio")
+        }
         found["verdict"] = row.leaf.verdict
     return found
 

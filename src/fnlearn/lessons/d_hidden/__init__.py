@@ -41,6 +41,8 @@ def notes(sides: dict[str, ModuleType], options: Options) -> list[str]:
             stages = getattr(twin, bug)()
             lines.append(f"  {name}, {what}:")
             lines += [f"    {stage}: {outcome}" for stage, outcome in stages.items()]
-    lines.append("Layers are arguments of one call, so none can be overwritten; and jax.eval_shape runs every line of a")
+    lines.append(
+        "Layers are arguments of one call, so none can be overwritten; and jax.eval_shape runs every line of a"
+    )
     lines.append("pure function on shapes alone, before there is data to lose.")
     return lines

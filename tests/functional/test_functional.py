@@ -1,0 +1,170 @@
+"""Every function of `fnlearn.functional` against `torch.nn.functional`, one question a test, over the table of cases."""
+
+import inspect
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as TF
+
+import fnlearn.functional as F
+from fnlearn.equivalence import assert_equivalent
+from tests.cases import ACTIVATIONS, CASES, ERRORS, Case
+from tests.reference import check, is_float, jax_answers, precision, torch_answers
+
+RANDOM = {"gumbel_softmax", "rrelu"}
+
+
+def both(case: Case):
+    return getattr(TF, case.name), getattr(F, case.name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_forward_and_gradient(case, dtype):
+    check(*both(case), case.args, case.kwargs, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_narrow_dtypes(case, dtype):
+    check(*both(case), case.args, case.kwargs, dtype, gradients=False)
+
+
+@pytest.mark.parametrize("case", ACTIVATIONS, ids=str)
+def test_kinks_infinities_and_nan(case):
+    """The values and derivatives that torch has where a function has no derivative, or no value."""
+    special = [-math.inf, -3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0, math.inf, math.nan]
+    args = (np.array(special), *case.args[1:])
+    assert_equivalent(*(answers(fn, args, case.kwargs, "float64") for answers, fn in zip(
+        (torch_answers, jax_answers), both(case), strict=True)))  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_jit_and_vmap(case):
+    """Compiled, and batched over a new leading axis, a function gives what it gives one call at a time."""
+    fn = getattr(F, case.name)
+    with precision("float32"):
+        arrays = [
+            jnp.asarray(x, "float32") if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in case.args
+        ]
+        options = {k: jnp.asarray(v, "float32") if isinstance(v, np.ndarray) else v for k, v in case.kwargs.items()}
+        batched = [x for x in arrays if is_float(x)]
+
+        def call(floats):
+            new = iter(floats)
+            return fn(*[next(new) if is_float(x) else x for x in arrays], **options)
+
+        one, two = call(batched), call([x * 0.5 for x in batched])
+        stacked = jax.jit(jax.vmap(call))([jnp.stack([x, x * 0.5]) for x in batched])
+        assert_equivalent({"out": jnp.stack([one, two])}, {"out": stacked})
+
+
+@pytest.mark.parametrize(("case", "error", "message"), ERRORS, ids=lambda x: str(x) if isinstance(x, Case) else "")
+def test_errors_name_what_came_and_what_was_expected(case, error, message):
+    with pytest.raises(error, match=message):
+        getattr(F, case.name)(*case.args, **case.kwargs)
+
+
+def test_every_public_function_has_a_case():
+    assert {case.name for case in CASES} | RANDOM == set(F.__all__)
+
+
+@pytest.mark.parametrize("name", F.__all__)
+def test_signature_is_torchs(name):
+    """Names, order and defaults; functions that draw add a keyword-only key."""
+    mine = inspect.signature(getattr(F, name)).parameters
+    expected = BUILTIN.get(name) or [
+        (p.name, p.default) for p in inspect.signature(getattr(TF, name)).parameters.values()
+    ]
+    key = mine.get("key")
+    assert (key is not None) == (name in RANDOM)
+    assert key is None or key.kind is inspect.Parameter.KEYWORD_ONLY
+    assert [(p.name, p.default) for p in mine.values() if p is not key] == expected
+
+
+EMPTY = inspect.Parameter.empty
+BUILTIN = {  # what torch writes in C has no signature to inspect; these are from its docstrings
+    "gelu": [("input", EMPTY), ("approximate", "none")],
+    "logsigmoid": [("input", EMPTY)],
+    "softplus": [("input", EMPTY), ("beta", 1), ("threshold", 20)],
+    "prelu": [("input", EMPTY), ("weight", EMPTY)],
+    "softshrink": [("input", EMPTY), ("lambd", 0.5)],
+    "hardshrink": [("input", EMPTY), ("lambd", 0.5)],
+    "linear": [("input", EMPTY), ("weight", EMPTY), ("bias", None)],
+    "bilinear": [("input1", EMPTY), ("input2", EMPTY), ("weight", EMPTY), ("bias", None)],
+}
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "hardtanh", "sigmoid", "tanh", "softsign", "tanhshrink"])
+def test_integers_where_torch_takes_them(name):
+    x = np.array([-7, -1, 0, 2, 9], np.int32)
+    mine, theirs = getattr(F, name)(x), getattr(TF, name)(torch.from_numpy(x))
+    assert str(mine.dtype) == str(theirs.dtype).removeprefix("torch.")
+    assert_equivalent(theirs, mine)
+
+
+def test_losses_in_the_words_of_old():
+    """size_average and reduce mean what they mean in torch, and warn."""
+    x, y = jnp.arange(4.0), jnp.ones(4)
+    for flags, reduction in (((False, None), "sum"), ((None, False), "none"), ((True, True), "mean")):
+        with pytest.warns(UserWarning, match=f"use reduction='{reduction}'"):
+            mine = F.mse_loss(x, y, *flags)
+        np.testing.assert_array_equal(mine, F.mse_loss(x, y, reduction=reduction))
+
+
+def test_shapes_that_broadcast_warn_in_pairwise_losses():
+    with pytest.warns(UserWarning, match="is broadcast"):
+        assert F.l1_loss(jnp.ones((2, 1)), jnp.zeros(2), reduction="none").shape == (2, 2)
+
+
+def test_softmax_without_a_dimension_warns():
+    with pytest.warns(UserWarning, match="Implicit dimension choice"):
+        mine = F.softmax(jnp.ones((2, 3)))
+    np.testing.assert_allclose(mine, 1 / 3, rtol=1e-6)
+
+
+def test_binary_cross_entropy_at_certainty():
+    """The loss stays at 100 and the gradient finite where a probability is 0 or 1."""
+    args = (np.array([0.0, 1.0, 0.5, 1e-20]), np.array([1.0, 0.0, 0.3, 0.7]))
+    check(TF.binary_cross_entropy, F.binary_cross_entropy, args, {"reduction": "none"})
+
+
+def test_classes_out_of_range_give_nan():
+    """Under jit a value can't be refused; NaN can't be overlooked."""
+    assert jnp.isnan(F.cross_entropy(jnp.zeros((2, 3)), jnp.array([0, 3])))
+
+
+def test_all_targets_ignored_is_nan_as_in_torch():
+    x, y = np.zeros((2, 3), "float32"), np.array([-100, -100])
+    assert jnp.isnan(F.cross_entropy(x, y))
+    assert torch.isnan(TF.cross_entropy(torch.from_numpy(x), torch.from_numpy(y)))
+
+
+def test_rrelu_draws_slopes_between_its_bounds():
+    x = -jnp.ones(20_000)
+    slopes = -F.rrelu(x, 0.1, 0.3, training=True, key=jax.random.key(0))
+    assert float(slopes.min()) >= 0.1
+    assert float(slopes.max()) < 0.3
+    assert abs(float(slopes.mean()) - 0.2) < 4 * (0.2 / math.sqrt(12)) / math.sqrt(x.size)
+    np.testing.assert_array_equal(F.rrelu(-x, training=True, key=jax.random.key(0)), -x)
+
+
+def test_gumbel_softmax_draws_each_class_as_often_as_its_probability():
+    logits = jnp.log(jnp.array([0.2, 0.3, 0.5]))
+    rows = jnp.broadcast_to(logits, (20_000, 3))
+    sample = F.gumbel_softmax(rows, hard=True, key=jax.random.key(0))
+    np.testing.assert_allclose(sample.sum(1), 1, rtol=1e-6)
+    np.testing.assert_allclose(sample.mean(0), jnp.exp(logits), atol=4 * 0.5 / math.sqrt(20_000))
+    soft = F.gumbel_softmax(rows, tau=0.5, key=jax.random.key(0))
+    np.testing.assert_array_equal(soft.argmax(1), sample.argmax(1))
+
+
+def test_gumbel_softmax_hard_has_the_soft_gradient():
+    x, key = jnp.array([0.1, 0.7, -0.3]), jax.random.key(1)
+    weights = jnp.array([1.0, 2.0, 3.0])
+    gradients = [jax.grad(lambda x, hard=hard: F.gumbel_softmax(x, hard=hard, key=key) @ weights)(x) for hard in (0, 1)]
+    np.testing.assert_allclose(*gradients, rtol=1e-6)
