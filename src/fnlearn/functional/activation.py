@@ -390,6 +390,7 @@ def tanhshrink(input: ArrayLike) -> jax.Array:
     return x - jnp.tanh(x)
 
 
+@wide_inside
 def glu(input: ArrayLike, dim: int = -1) -> jax.Array:
     """Gated linear unit, a · sigmoid(b), where a and b are the halves of the input along a dimension.
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from fnlearn.functional import check
+from fnlearn.functional.precision import accumulator
 from fnlearn.functional.typing import ArrayLike
 
 
@@ -24,12 +25,10 @@ def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -
         raise ValueError(f"weight must have shape (out, in) or (in), got {a.shape}")
     if x.ndim == 0 or x.shape[-1] != a.shape[-1]:
         raise ValueError(f"input {x.shape} and weight {a.shape} don't fit: their last dimensions must be equal")
-    y = x @ a.T
-    if b is None:
-        return y
-    if b.shape not in ((), a.shape[:-1]):
+    if b is not None and b.shape not in ((), a.shape[:-1]):
         raise ValueError(f"bias must have shape {a.shape[:-1]} for weight {a.shape}, got {b.shape}")
-    return y + jnp.broadcast_to(b, y.shape)
+    y = jnp.matmul(x, a.T, preferred_element_type=accumulator(x.dtype))
+    return (y if b is None else y + jnp.broadcast_to(b, y.shape).astype(y.dtype)).astype(x.dtype)
 
 
 def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> jax.Array:
@@ -49,5 +48,5 @@ def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: Arra
         raise ValueError(f"input1 {x1.shape}, input2 {x2.shape} and weight {a.shape} (out, in1, in2) don't fit")
     if b is not None and b.shape != a.shape[:1]:
         raise ValueError(f"bias must have shape {a.shape[:1]}, got {b.shape}")
-    y = jnp.einsum("...i,oij,...j->...o", x1, a, x2)
-    return y if b is None else y + jnp.broadcast_to(b, y.shape)
+    y = jnp.einsum("...i,oij,...j->...o", x1, a, x2, preferred_element_type=accumulator(x1.dtype))
+    return (y if b is None else y + jnp.broadcast_to(b, y.shape).astype(y.dtype)).astype(x1.dtype)

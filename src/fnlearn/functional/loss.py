@@ -12,10 +12,12 @@ from jax.scipy.special import xlogy
 
 from fnlearn.functional import check
 from fnlearn.functional.activation import logsigmoid
+from fnlearn.functional.precision import wide_inside
 from fnlearn.functional.softmax import log_softmax
 from fnlearn.functional.typing import ArrayLike
 
 
+@wide_inside
 def mse_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -36,9 +38,10 @@ def mse_loss(
     """
     x, y = _pair(input, target)
     reduction = _reduction(size_average, reduce, reduction)
-    return _weighted(jnp.square(x - y), weight, input, reduction)
+    return _weighted(jnp.square(x - y), weight, reduction)
 
 
+@wide_inside
 def l1_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -58,9 +61,10 @@ def l1_loss(
     """
     x, y = _pair(input, target)
     reduction = _reduction(size_average, reduce, reduction)
-    return _weighted(_absolute(x - y), weight, input, reduction)
+    return _weighted(_absolute(x - y), weight, reduction)
 
 
+@wide_inside
 def smooth_l1_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -88,6 +92,7 @@ def smooth_l1_loss(
     return _reduce(jnp.where(error < beta, 0.5 * jnp.square(error) / beta, error - 0.5 * beta), reduction)
 
 
+@wide_inside
 def huber_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -111,9 +116,10 @@ def huber_loss(
     check.option("reduction", reduction, ("none", "mean", "sum"))
     error = _absolute(x - y)
     loss = jnp.where(error <= delta, 0.5 * jnp.square(error), delta * (error - 0.5 * delta))
-    return _reduce(loss if weight is None else loss * _weight_like(weight, input), reduction)
+    return _reduce(loss if weight is None else loss * _weight_like(weight, loss), reduction)
 
 
+@wide_inside
 def binary_cross_entropy(
     input: ArrayLike,
     target: ArrayLike,
@@ -142,6 +148,7 @@ def binary_cross_entropy(
     return _reduce(loss, _reduction(size_average, reduce, reduction))
 
 
+@wide_inside
 def binary_cross_entropy_with_logits(
     input: ArrayLike,
     target: ArrayLike,
@@ -174,6 +181,7 @@ def binary_cross_entropy_with_logits(
     return _reduce(loss, _reduction(size_average, reduce, reduction))
 
 
+@wide_inside
 def nll_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -200,6 +208,7 @@ def nll_loss(
     return loss.sum() / factor.sum() if reduction == "mean" else _reduce(loss, reduction)
 
 
+@wide_inside
 def cross_entropy(
     input: ArrayLike,
     target: ArrayLike,
@@ -240,6 +249,7 @@ def cross_entropy(
     return mixed.sum() / scale if reduction == "mean" else _reduce(mixed, reduction)
 
 
+@wide_inside
 def kl_div(
     input: ArrayLike,
     target: ArrayLike,
@@ -325,19 +335,19 @@ def _reduce(loss: jax.Array, reduction: str) -> jax.Array:
     return {"none": lambda: loss, "mean": loss.mean, "sum": loss.sum}[reduction]()
 
 
-def _weighted(loss: jax.Array, weight: ArrayLike | None, input: ArrayLike, reduction: str) -> jax.Array:
+def _weighted(loss: jax.Array, weight: ArrayLike | None, reduction: str) -> jax.Array:
     if weight is None:
         return _reduce(loss, reduction)
-    factor = _weight_like(weight, input)
+    factor = _weight_like(weight, loss)
     loss = loss * factor
     return loss.sum() / factor.sum() if reduction == "mean" else _reduce(loss, reduction)
 
 
-def _weight_like(weight: ArrayLike, input: ArrayLike) -> jax.Array:
+def _weight_like(weight: ArrayLike, loss: jax.Array) -> jax.Array:
     factor = check.number("weight", weight)
-    if factor.shape != jnp.shape(input):
-        raise ValueError(f"weight must have the shape of input, got {factor.shape} and {jnp.shape(input)}")
-    return factor
+    if factor.shape != loss.shape:
+        raise ValueError(f"weight must have the shape of input, got {factor.shape} and {loss.shape}")
+    return factor.astype(loss.dtype)
 
 
 def _pair(input: ArrayLike, target: ArrayLike) -> tuple[jax.Array, jax.Array]:

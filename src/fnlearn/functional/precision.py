@@ -7,17 +7,30 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
+NARROW = {jnp.dtype(jnp.float16), jnp.dtype(jnp.bfloat16)}
+
 Function = TypeVar("Function", bound=Callable[..., jax.Array])
 
 
 def wide_inside(function: Function) -> Function:
-    """The function of a first argument that is narrow, computed in float32 and rounded to the argument's dtype."""
+    """The function, whose arrays are computed in float32 and the answer rounded when all of them share a narrow dtype."""
 
     @wraps(function)
-    def widened(input: Any, *args: Any, **kwargs: Any) -> jax.Array:
-        dtype = getattr(input, "dtype", None)
-        if dtype not in (jnp.float16, jnp.bfloat16):
-            return function(input, *args, **kwargs)
-        return function(jnp.asarray(input, jnp.float32), *args, **kwargs).astype(kwargs.get("dtype") or dtype)
+    def widened(*args: Any, **kwargs: Any) -> jax.Array:
+        dtypes = {x.dtype for x in (*args, *kwargs.values()) if _is_float(x)}
+        if len(dtypes) != 1 or not dtypes <= NARROW:
+            return function(*args, **kwargs)
+        widen = lambda x: jnp.asarray(x, jnp.float32) if _is_float(x) else x  # noqa: E731
+        out = function(*[widen(x) for x in args], **{name: widen(x) for name, x in kwargs.items()})
+        return out.astype(kwargs.get("dtype") or dtypes.pop())
 
     return widened  # type: ignore[return-value]
+
+
+def _is_float(x: Any) -> bool:
+    return hasattr(x, "shape") and jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def accumulator(dtype: Any) -> Any:
+    """The dtype in which products of this dtype are summed: float32 for the narrow ones, else itself."""
+    return jnp.float32 if dtype in NARROW else dtype

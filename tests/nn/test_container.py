@@ -1,0 +1,126 @@
+"""Composition: names, threading of train mode, keys and buffers, and the same numbers as a torch.nn.Module."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+import fnlearn.functional as F
+from fnlearn import nn, tree
+from fnlearn.equivalence import assert_equivalent
+
+
+class TorchNet(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Linear(4, 3)
+        self.blocks = torch.nn.ModuleList([torch.nn.Linear(3, 3), torch.nn.PReLU()])
+        self.heads = torch.nn.ModuleDict({"left": torch.nn.Linear(3, 1), "right": torch.nn.Linear(3, 1)})
+        self.tail = torch.nn.Sequential(torch.nn.Linear(1, 2), torch.nn.Sigmoid(), torch.nn.Linear(2, 1))
+
+    def forward(self, x):
+        x = torch.sigmoid(self.first(x))
+        for block in self.blocks:
+            x = block(x)
+        return self.tail(self.heads["left"](x) - self.heads["right"](x))
+
+
+def forward(net, x):
+    x = F.sigmoid(net.first(x))
+    for block in net.blocks:
+        x = block(x)
+    return net.tail(net.heads["left"](x) - net.heads["right"](x))
+
+
+NET = nn.compose(
+    forward,
+    first=nn.Linear(4, 3),
+    blocks=[nn.Linear(3, 3), nn.PReLU()],
+    heads={"left": nn.Linear(3, 1), "right": nn.Linear(3, 1)},
+    tail=nn.Sequential(nn.Linear(1, 2), nn.Sigmoid(), nn.Linear(2, 1)),
+)
+
+
+def test_a_custom_model_is_torchs_module():
+    """Lists, dicts and Sequentials of layers: the same names in the same order, the same outputs and gradients."""
+    torch.manual_seed(0)
+    module = TorchNet()
+    params, buffers = NET.init(jax.random.key(0))
+    assert list(tree.flatten(params)) == list(module.state_dict())
+    assert buffers == {}
+
+    x = np.random.default_rng(0).standard_normal((5, 4)).astype("float32")
+    module(torch.from_numpy(x)).sum().backward()
+    theirs = {name: p.grad for name, p in module.named_parameters()}
+    weights = tree.unflatten({name: jnp.asarray(p.detach().numpy()) for name, p in module.named_parameters()})
+    mine = jax.jit(jax.grad(lambda p: NET.apply(p, {}, x)[0].sum()))(weights)
+    assert_equivalent(theirs, tree.flatten(mine))
+    assert_equivalent(module(torch.from_numpy(x)), NET.apply(weights, {}, x)[0])
+
+
+def counter():
+    """A layer that counts its calls, returns its key, and says whether it is training."""
+
+    def apply(params, buffers, x, *, train=False, key=None):
+        draw = None if key is None else jax.random.uniform(key)
+        return {"train": train, "draw": draw}, {"calls": buffers["calls"] + 1}
+
+    return nn.Layer(lambda key: ({}, {"calls": jnp.zeros((), jnp.int32)}), apply)
+
+
+STATEFUL = nn.compose(
+    lambda net, x: [net.one(x), net.one(x), net.inner[0](x), net.inner[1]["two"](x)],
+    one=counter(),
+    inner=[counter(), {"two": counter()}],
+)
+
+
+def test_buffers_come_back_and_the_given_ones_stay():
+    params, before = STATEFUL.init(jax.random.key(0))
+    assert params == {}
+    assert list(tree.flatten(before)) == ["one.calls", "inner.0.calls", "inner.1.two.calls"]
+    _, after = STATEFUL.apply({}, before, 0.0)
+    assert [int(n) for n in tree.flatten(after).values()] == [2, 1, 1]
+    assert [int(n) for n in tree.flatten(before).values()] == [0, 0, 0]
+
+
+def test_train_mode_and_keys_reach_every_child_and_no_key_repeats():
+    _, buffers = STATEFUL.init(jax.random.key(0))
+    outs, _ = STATEFUL.apply({}, buffers, 0.0, train=True, key=jax.random.key(1))
+    assert all(out["train"] for out in outs)
+    assert len({float(out["draw"]) for out in outs}) == 4
+    outs, _ = STATEFUL.apply({}, buffers, 0.0)
+    assert all(out["draw"] is None and not out["train"] for out in outs)
+
+
+def test_sequential_takes_a_dict_and_none_at_all():
+    named = nn.Sequential({"linear": nn.Linear(2, 2), "act": nn.ReLU()})
+    params, _ = named.init(jax.random.key(0))
+    assert tree.names(params) == ("linear.weight", "linear.bias")
+    x = jnp.array([1.0, -1.0])
+    expected = F.relu(F.linear(x, **params["linear"]))
+    np.testing.assert_array_equal(named.apply(params, {}, x)[0], expected)
+    np.testing.assert_array_equal(nn.Sequential().apply({}, {}, x)[0], x)
+
+
+def test_inputs_by_name():
+    net = nn.compose(lambda net, x, scale: scale * net.linear(input=x), linear=nn.Linear(2, 1))
+    params, _ = net.init(jax.random.key(0))
+    one, _ = net.apply(params, {}, jnp.ones(2), scale=1.0)
+    two, _ = net.apply(params, {}, jnp.ones(2), scale=2.0)
+    np.testing.assert_allclose(two, 2 * one)
+
+
+def test_what_is_no_layer_is_refused_by_name():
+    with pytest.raises(TypeError, match="act must be a Layer, .* got function"):
+        nn.compose(lambda net, x: x, act=F.relu)
+    with pytest.raises(TypeError, match="0 must be a Layer"):
+        nn.Sequential("linear")
+
+
+def test_an_unknown_name_is_an_error_when_traced():
+    net = nn.compose(lambda net, x: net.lienar(x), linear=nn.Linear(2, 1))
+    params, buffers = net.init(jax.random.key(0))
+    with pytest.raises(AttributeError, match="lienar"):
+        jax.eval_shape(net.apply, params, buffers, jnp.ones(2))
