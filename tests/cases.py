@@ -1,8 +1,8 @@
 """One table of calls to `fnlearn.functional`; every test over functions asks its question of each line.
 
-A line is the function's name, its arguments and its options. Arrays are written as recipes, so that each test gets the
-same numbers: `R` normal, `P` probabilities, `C` classes. Positional arrays of floats are differentiated; keyword arrays,
-such as a loss's weight, are constants.
+A line is the function's name, its arguments and its options. Arrays are written as recipes, so that each test gets
+the same numbers: `R` normal, `P` probabilities, `C` classes. Positional arrays of floats are differentiated; keyword
+arrays, such as a loss's weight, are constants.
 """
 
 from typing import Any, NamedTuple
@@ -29,17 +29,17 @@ def _rng(*seed: int) -> np.random.Generator:
     return np.random.default_rng([len(seed), *seed])
 
 
-def R(*shape: int, seed: int = 0) -> np.ndarray:  # noqa: N802
+def R(*shape: int, seed: int = 0) -> np.ndarray:
     """Normal numbers, wide enough to reach both tails of every activation."""
     return np.asarray(2 * _rng(seed, *shape).standard_normal(shape))
 
 
-def P(*shape: int, seed: int = 1) -> np.ndarray:  # noqa: N802
+def P(*shape: int, seed: int = 1) -> np.ndarray:
     """Probabilities, away from 0 and 1."""
     return _rng(seed, *shape).uniform(0.05, 0.95, shape)
 
 
-def C(classes: int, *shape: int) -> np.ndarray:  # noqa: N802
+def C(classes: int, *shape: int) -> np.ndarray:
     """Classes below a number."""
     return _rng(2, *shape).integers(0, classes, shape, dtype=np.int64)
 

@@ -1,7 +1,7 @@
-"""Both sides' answers to one call: outputs and gradients, in the same form, so that `assert_equivalent` can judge them.
+"""Both sides' answers to one call: outputs and gradients in one form, so that `assert_equivalent` can judge them.
 
-Arguments are written once, as numpy arrays; those of floats take the dtype under test. Positional ones are differentiated,
-keyword ones are constants.
+Arguments are written once, as numpy arrays; those of floats take the dtype under test. Positional ones are
+differentiated, keyword ones are constants.
 """
 
 import contextlib

@@ -4,6 +4,7 @@ Bad input ends with one line that says what is wrong, and exit status 2.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -22,9 +23,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     Raises: SystemExit: 0 when all is well, 1 when a verdict fails, 2 for bad input.
     Source: `tyro`.
     """
-    commands = {"lessons": lessons, "explain": explain}
+    commands: dict[str, Callable[..., int]] = {"lessons": lessons, "explain": explain}
     try:
-        status = tyro.extras.subcommand_cli_from_dict(
+        status: int = tyro.extras.subcommand_cli_from_dict(
             commands, prog="fnlearn", description="PyTorch training as pure JAX functions.", args=args
         )
     except _BadInput as error:
@@ -68,9 +69,13 @@ def lessons(
         if csv is not None:
             options = options._replace(csv=csv)
             pima.load(csv)  # so that a bad table is told of before anything runs
+        if plots is not None:
+            plots.mkdir(parents=True, exist_ok=True)
         scripts = [room.twin(letter, {"torch": "PyTorch", "jax": "JAX"}[side]) for letter in letters if side != "both"]
     except ValueError as error:
         raise _BadInput(error) from error
+    except OSError as error:
+        raise _BadInput(f"{plots}: can't be written: {error.strerror}") from error
     if show:
         for letter in letters:
             console.print(room.show(letter), width=None if console.is_terminal else 200)
@@ -88,13 +93,9 @@ def lessons(
         else:
             console.print(room.tables(results[-1]))
     if plots is not None:
-        try:
-            written = room.plots(results, plots)
-        except OSError as error:
-            raise _BadInput(f"{plots}: can't be written: {error.strerror}") from error
-        log.print(*[f"wrote {path}" for path in written], sep="\n")
+        log.print(*[f"wrote {path}" for path in room.plots(results, plots)], sep="\n", soft_wrap=True)
     if not room.torch_installed():
-        log.print("PyTorch is not installed, so JAX ran alone; to compare both: pip install torch==2.13.0")
+        log.print("PyTorch is not installed, so JAX ran alone; to compare: pip install torch==2.13.0", soft_wrap=True)
     return 0 if all(result.ok for result in results) else 1
 
 

@@ -88,7 +88,6 @@ def merge(*parts: Nested) -> dict[str, Any]:
     Args: parts: nested dicts, such as `partition` returns.
     Returns: a new nested dict; the parts stay as they are.
     Raises: ValueError when a name is a leaf in one part and a branch in another.
-    Source: none.
     """
     flat: dict[str, Any] = {}
     for part in parts:

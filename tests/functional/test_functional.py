@@ -1,4 +1,4 @@
-"""Every function of `fnlearn.functional` against `torch.nn.functional`, one question a test, over the table of cases."""
+"""Every function of `fnlearn.functional` against `torch.nn.functional`, one question a test, over the cases."""
 
 import inspect
 import math
@@ -25,22 +25,24 @@ def both(case: Case):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_forward_and_gradient(case, dtype):
-    check(*both(case), case.args, case.kwargs, dtype)
+    theirs, mine = both(case)
+    check(theirs, mine, case.args, case.kwargs, dtype)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_narrow_dtypes(case, dtype):
-    check(*both(case), case.args, case.kwargs, dtype, gradients=False)
+    theirs, mine = both(case)
+    check(theirs, mine, case.args, case.kwargs, dtype, gradients=False)
 
 
 @pytest.mark.parametrize("case", ACTIVATIONS, ids=str)
 def test_kinks_infinities_and_nan(case):
     """The values and derivatives that torch has where a function has no derivative, or no value."""
     special = [-math.inf, -3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0, math.inf, math.nan]
-    args = (np.array(special), *case.args[1:])
-    assert_equivalent(*(answers(fn, args, case.kwargs, "float64") for answers, fn in zip(
-        (torch_answers, jax_answers), both(case), strict=True)))  # fmt: skip
+    args, (theirs, mine) = (np.array(special), *case.args[1:]), both(case)
+    expected = torch_answers(theirs, args, case.kwargs, "float64")
+    assert_equivalent(expected, jax_answers(mine, args, case.kwargs, "float64"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -166,5 +168,7 @@ def test_gumbel_softmax_draws_each_class_as_often_as_its_probability():
 def test_gumbel_softmax_hard_has_the_soft_gradient():
     x, key = jnp.array([0.1, 0.7, -0.3]), jax.random.key(1)
     weights = jnp.array([1.0, 2.0, 3.0])
-    gradients = [jax.grad(lambda x, hard=hard: F.gumbel_softmax(x, hard=hard, key=key) @ weights)(x) for hard in (0, 1)]
-    np.testing.assert_allclose(*gradients, rtol=1e-6)
+    soft, hard = (
+        jax.grad(lambda x, hard=hard: F.gumbel_softmax(x, hard=hard, key=key) @ weights)(x) for hard in (False, True)
+    )
+    np.testing.assert_allclose(soft, hard, rtol=1e-6)

@@ -113,10 +113,10 @@ def test_inputs_by_name():
 
 
 def test_what_is_no_layer_is_refused_by_name():
-    with pytest.raises(TypeError, match="act must be a Layer, .* got function"):
-        nn.compose(lambda net, x: x, act=F.relu)
+    with pytest.raises(TypeError, match=r"act must be a Layer, .* got function"):
+        nn.compose(lambda net, x: x, act=F.relu)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="0 must be a Layer"):
-        nn.Sequential("linear")
+        nn.Sequential("linear")  # type: ignore[arg-type]
 
 
 def test_an_unknown_name_is_an_error_when_traced():

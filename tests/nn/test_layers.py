@@ -52,7 +52,7 @@ LAYERS = [
 
 
 def label(case):
-    name, args, kwargs, x = case
+    name, args, kwargs, _ = case
     return f"{name}{args}{kwargs or ''}".replace(" ", "")
 
 
@@ -109,7 +109,7 @@ def test_every_layer_is_in_the_table():
 @pytest.mark.parametrize("name", sorted({name for name, *_ in LAYERS}))
 def test_constructor_is_torchs(name):
     mine = inspect.signature(getattr(nn, name)).parameters.values()
-    theirs = inspect.signature(getattr(torch.nn, name)).parameters.values()
+    theirs = list(inspect.signature(getattr(torch.nn, name)).parameters.values())
     if name != "Identity":  # a layer without options inherits Module's *args and **kwargs, and refuses any
         theirs = [p for p in theirs if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert [(p.name, p.default) for p in mine] == [(p.name, p.default) for p in theirs]

@@ -36,7 +36,7 @@ def label(options):
 def torch_trajectory(options, dtype, lr=0.05):
     params = {name: torch.tensor(value, dtype=getattr(torch, dtype)) for name, value in START.items()}
     optimizer = torch.optim.SGD(params.values(), lr=lr, **options)
-    steps = {name: [] for name in params}
+    steps: dict[str, list[torch.Tensor]] = {name: [] for name in params}
     for step in range(STEPS):
         for name, p in params.items():
             p.grad = torch.tensor(GRADIENTS[name][step], dtype=p.dtype)
@@ -80,7 +80,7 @@ def test_what_torch_refuses_is_refused(options):
 @pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay"])
 def test_negative_numbers_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} must not be negative, got -1"):
-        optim.sgd(**{name: -1})
+        optim.sgd(**{name: -1})  # type: ignore[arg-type]
 
 
 def test_database_combinations_are_among_the_options():
@@ -108,7 +108,7 @@ def test_a_rate_of_another_dtype_leaves_the_parameters_alone():
 
 
 def test_a_traced_rate_compiles_once():
-    traces = []
+    traces: list[None] = []
 
     @jax.jit
     def step(lr, params):

@@ -32,7 +32,6 @@ class Leaf(NamedTuple):
         |PyTorch|. ulp: the same in units in the last place of the dtype. torch_error, jax_error: largest distance to
         the float64 answer, NaN where none was given. ratio: jax_error / torch_error. verdict: "equal", "close" (within
         the tolerance), "yardstick" (as near to float64 as PyTorch), "differs", or what else is wrong.
-    Raises: nothing.
     Source: the rule of `torch._dynamo.utils.same`.
     """
 
@@ -97,8 +96,8 @@ def assert_equivalent(
 
 def _line(leaf: Leaf) -> str:
     return (
-        f"  {leaf.name or '(the only leaf)'} {leaf.dtype}{list(leaf.shape)}: {leaf.verdict}, max abs {leaf.max_abs:.3g}, "
-        f"max rel {leaf.max_rel:.3g}, {leaf.ulp:.3g} ulp; "
+        f"  {leaf.name or '(the only leaf)'} {leaf.dtype}{list(leaf.shape)}: {leaf.verdict}, "
+        f"max abs {leaf.max_abs:.3g}, max rel {leaf.max_rel:.3g}, {leaf.ulp:.3g} ulp; "
         f"error against float64: PyTorch {leaf.torch_error:.3g}, JAX {leaf.jax_error:.3g}"
     )
 
@@ -108,9 +107,9 @@ def _leaf(
 ) -> Leaf:
     shape, dtype = actual.shape, str(actual.dtype)
     if expected.shape != shape or (wide is not None and wide.shape != shape):
-        return Leaf(name, shape, dtype, *[np.inf] * 3, *[np.nan] * 3, f"shapes differ: PyTorch {expected.shape}")
+        return _unlike(name, actual, f"shapes differ: PyTorch {expected.shape}")
     if expected.dtype != actual.dtype and not (_exact(expected) and _exact(actual)):
-        return Leaf(name, shape, dtype, *[np.inf] * 3, *[np.nan] * 3, f"dtypes differ: PyTorch {expected.dtype}")
+        return _unlike(name, actual, f"dtypes differ: PyTorch {expected.dtype}")
     a, b = _widest(expected), _widest(actual)
     distance = _distance(a, b)
     errors = (np.nan, np.nan) if wide is None else (_largest(_distance(a, wide)), _largest(_distance(b, wide)))
@@ -126,7 +125,13 @@ def _leaf(
         verdict = "differs"
     relative = np.divide(distance, size, out=np.where(distance > 0, np.inf, 0.0), where=size > 0)
     ulp = distance / _spacing(np.maximum(size, np.abs(np.where(np.isfinite(b), b, 0))), actual.dtype)
-    return Leaf(name, shape, dtype, *map(_largest, (distance, relative, ulp)), *errors, _ratio(*errors), verdict)
+    largest = (_largest(distance), _largest(relative), _largest(ulp))
+    return Leaf(name, shape, dtype, *largest, *errors, _ratio(*errors), verdict)
+
+
+def _unlike(name: str, actual: np.ndarray, verdict: str) -> Leaf:
+    inf, nan = np.inf, np.nan
+    return Leaf(name, actual.shape, str(actual.dtype), inf, inf, inf, nan, nan, nan, verdict)
 
 
 def _leaves(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:

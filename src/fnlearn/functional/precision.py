@@ -13,7 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., jax.Array])
 
 
 def wide_inside(function: Function) -> Function:
-    """The function, whose arrays are computed in float32 and the answer rounded when all of them share a narrow dtype."""
+    """The function, computed in float32 and its answer rounded when all its arrays of floats share a narrow dtype."""
 
     @wraps(function)
     def widened(*args: Any, **kwargs: Any) -> jax.Array:

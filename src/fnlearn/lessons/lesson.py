@@ -1,8 +1,8 @@
 """What a lesson is, and how it is run on both sides.
 
-A lesson is a package with two twins, `torch_side` and `jax_side`, that define the same functions in the same order, and with
-`TITLE`, `WORK` (what is timed), `quantities(side, dtype, options)`, `workload(side, options)` and `notes(sides, options)`,
-each of which treats either side alike.
+A lesson is a package with two twins, `torch_side` and `jax_side`, that define the same functions in the same order, and
+with `TITLE`, `WORK` (what is timed), `quantities(side, dtype, options)`, `workload(side, options)` and
+`notes(sides, options)`, each of which treats either side alike.
 """
 
 import importlib
@@ -29,8 +29,6 @@ class Options(NamedTuple):
     """What a reader can choose.
 
     Args: csv: the table of lesson D. verbose: print every step, where a lesson has steps to print.
-    Raises: nothing.
-    Source: the command line.
     """
 
     csv: Path = Path(__file__).parent / "d_hidden" / "pima_diabetes.csv"
@@ -40,10 +38,8 @@ class Options(NamedTuple):
 class Row(NamedTuple):
     """One quantity on both sides.
 
-    Args: quantity: its name. dtype: "float32" or "float64". torch, jax: the values; torch is None without PyTorch. leaf:
-        how the two compare, or None.
-    Raises: nothing.
-    Source: `fnlearn.equivalence.compare`.
+    Args: quantity: its name. dtype: "float32" or "float64". torch, jax: the values; torch is None without PyTorch.
+        leaf: how the two compare, or None.
     """
 
     quantity: str
@@ -57,9 +53,7 @@ class Speed(NamedTuple):
     """Seconds of one workload in float32.
 
     Args: work: what was timed. torch: median, None without PyTorch. jax: median without compiling. compile: what the
-        first call took longer.
-    Raises: nothing.
-    Source: `time.perf_counter`.
+        first call took longer, 0 when the process had compiled it before.
     """
 
     work: str
@@ -72,8 +66,6 @@ class Result(NamedTuple):
     """All that a lesson found.
 
     Args: letter, title: which lesson. rows: its quantities. speed: of both sides. notes: lines to read.
-    Raises: nothing.
-    Source: `run`.
     """
 
     letter: str
@@ -93,8 +85,6 @@ def torch_installed() -> bool:
 
     Args: none.
     Returns: True or False, without importing it.
-    Raises: nothing.
-    Source: `importlib.util.find_spec`.
     """
     return importlib.util.find_spec("torch") is not None
 
@@ -124,8 +114,8 @@ def run(letter: str, options: Options | None = None) -> Result:
     letter, options = letters((letter,))[0], options or Options()
     lesson = importlib.import_module(f"fnlearn.lessons.{PACKAGES[letter]}")
     sides = {name: twin(letter, name) for name in SIDES if name == "JAX" or torch_installed()}
-    rows = _rows(lesson, sides, options)
-    return Result(letter, lesson.TITLE, rows, _speed(lesson, sides, options), lesson.notes(sides, options))
+    speed = _speed(lesson, sides, options)  # first, while nothing is compiled
+    return Result(letter, lesson.TITLE, _rows(lesson, sides, options), speed, lesson.notes(sides, options))
 
 
 def twin(letter: str, side: str) -> ModuleType:
@@ -167,7 +157,6 @@ def _quantities(lesson: ModuleType, side: ModuleType, dtype: str, options: Optio
 
 
 def _speed(lesson: ModuleType, sides: dict[str, ModuleType], options: Options) -> Speed:
-    jax.clear_caches()  # so that the first call compiles, as it would in a script
     work = lesson.workload(sides["JAX"], options)
     first = _seconds(work)
     steady = _median(work)

@@ -19,8 +19,6 @@ def tables(result: Result) -> RenderableType:
 
     Args: result: as `fnlearn.lessons.run` returns it.
     Returns: something for `rich` to print.
-    Raises: nothing.
-    Source: `rich`.
     """
     title = Text(f"\nLesson {result.letter}. {result.title}", style="bold")
     notes = Text("\n".join(result.notes)) if result.notes else Text()
@@ -32,8 +30,6 @@ def as_json(result: Result) -> str:
 
     Args: result: as `fnlearn.lessons.run` returns it.
     Returns: one JSON object; a number that is not finite is null.
-    Raises: nothing.
-    Source: none.
     """
     return json.dumps(
         {
@@ -59,7 +55,6 @@ def show(letter: str, with_bugs: bool = True) -> RenderableType:
     Args: letter: which lesson. with_bugs: lesson D also shows the twins of its bugs.
     Returns: something for `rich` to print.
     Raises: ValueError for an unknown letter.
-    Source: the files themselves.
     """
     folder = Path(str(twin(letter, "JAX").__file__)).parent
     folders = [folder, folder.with_name("d_bugs")] if with_bugs and letter == "D" else [folder]
@@ -99,7 +94,7 @@ def _words(row: Row) -> str:
 
 
 def _value(x: np.ndarray) -> str:
-    if x.size <= 3:
+    if x.size <= 3 or x.dtype.kind == "i":
         return ", ".join(f"{number:.7g}" for number in x.ravel())
     return f"{x.size} values, the last {x.ravel()[-1]:.7g}"
 

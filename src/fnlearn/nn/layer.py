@@ -8,20 +8,11 @@ nested dicts whose joined keys are torch's `state_dict` keys, and `{}` where a l
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 
 Tree = dict[str, Any]
-
-
-class Apply(Protocol):
-    """The signature of `Layer.apply`."""
-
-    def __call__(
-        self, params: Tree, buffers: Tree, *inputs: Any, train: bool = False, key: jax.Array | None = None, **named: Any
-    ) -> tuple[Any, Tree]:
-        """The layer's output and its buffers afterwards."""
 
 
 class Layer(NamedTuple):
@@ -33,7 +24,7 @@ class Layer(NamedTuple):
     """
 
     init: Callable[[jax.Array], tuple[Tree, Tree]]
-    apply: Apply
+    apply: Callable[..., tuple[Any, Tree]]
 
 
 def stateless(function: Callable[..., Any], **options: Any) -> Layer:

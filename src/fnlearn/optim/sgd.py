@@ -1,12 +1,13 @@
 """Stochastic gradient descent."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-Rate = float | jax.Array | optax.Schedule
+Rate = float | jax.Array | Callable[[jax.Array], jax.typing.ArrayLike]
 
 
 def sgd(

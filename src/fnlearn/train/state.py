@@ -8,13 +8,11 @@ import optax
 from flax import struct
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
     """All that a step reads and writes, as one tree of arrays.
 
     Args: step: how many steps were taken. params, buffers: a layer's. opt_state: the optimizer's. key: what each step's
         randomness is derived from, or None where nothing is random.
-    Raises: nothing.
     Source: `flax.training.train_state`, with buffers and without functions.
     """
 
@@ -32,7 +30,6 @@ class TrainState:
 
         Args: params, buffers: a layer's. optimizer: an optax transformation. key: a typed key, where steps are random.
         Returns: a state with step 0 and a fresh optimizer state.
-        Raises: nothing.
         Source: `torch.optim.Optimizer.__init__`.
         """
         params, buffers = jax.tree.map(jnp.array, (params, {} if buffers is None else buffers))

@@ -15,7 +15,7 @@ def Overwritten():
 def Undefined():
     def forward(net, x):
         out = F.sigmoid(net.linear1(x))  # noqa: F841
-        return y_pred  # noqa: F821  meant to be out: no such name
+        return y_pred  # noqa: F821  # type: ignore[name-defined]  meant to be out: no such name
 
     return nn.compose(forward, linear1=nn.Linear(8, 1))
 

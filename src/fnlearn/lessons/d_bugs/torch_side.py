@@ -23,7 +23,7 @@ class Undefined(torch.nn.Module):
 
     def forward(self, x):
         out = torch.sigmoid(self.linear1(x))  # noqa: F841
-        return y_pred  # noqa: F821  meant to be out: no such name
+        return y_pred  # noqa: F821  # type: ignore[name-defined]  meant to be out: no such name
 
 
 def overwritten():

@@ -18,8 +18,8 @@ MINI = {"epochs": 100, "lr": 0.1, "batch_size": 32}
 def quantities(side: ModuleType, dtype: str, options: Options) -> dict[str, Any]:
     """Loss of every step, accuracy on the test rows and final weights: with the full batch, and with mini-batches."""
     table, initial = pima.load(options.csv), pima.initial_weights()
-    runs = {"full batch": {**FULL, "batch_size": len(table[0])}, "batches of 32": MINI}
-    found = {}
+    runs: dict[str, Any] = {"full batch": {**FULL, "batch_size": len(table[0])}, "batches of 32": MINI}
+    found: dict[str, Any] = {}
     for run, settings in runs.items():
         result = side.train(initial, table, **settings, dtype=dtype)
         found |= {f"{name}, {run}": value for name, value in result.items()}
