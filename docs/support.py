@@ -15,8 +15,8 @@ def page() -> str:
     lines = [
         "# What is here, and how it differs from torch",
         "",
-        "Written by `python docs/support.py` from the docstrings, and checked by a test. Functions are tested in float64,",
-        "float32, bfloat16 and float16, their gradients in float64 and float32.",
+        "Written by `python docs/support.py` from the docstrings, and checked by a test. Functions are tested in",
+        "float64, float32, bfloat16 and float16, their gradients in float64 and float32.",
     ]
     for room, module in ROOMS.items():
         lines += ["", f"## fnlearn.{room}", "", "| name | torch | differs |", "|---|---|---|"]
