@@ -99,6 +99,8 @@ CASES = [
     case("linear", X, R(2, 4)),
     case("linear", X, R(2, 4), R(2)),
     case("linear", R(2, 3, 4), R(5, 4), R(5)),
+    case("linear", R(64, 8), R(6, 8), R(6)),  # few features, many samples: a form of its own on a CPU
+    case("linear", R(3, 20), R(18, 20), R(18)),
     case("linear", R(4), R(2, 4), R(2)),
     case("linear", R(4), R(4, seed=1)),
     case("linear", X, R(4, seed=1)),

@@ -151,6 +151,17 @@ def test_scan_is_one_operation_with_several_outputs() -> None:
     assert all(check.same for check in explain.check(graph))
 
 
+def test_a_branch_that_no_input_decides_is_opened() -> None:
+    """As where a function has another form for each kind of device."""
+
+    def form(a: jax.Array) -> jax.Array:
+        return jax.lax.platform_dependent(a, cpu=lambda a: a * a, default=jnp.sin)
+
+    graph = explain.graph(form, 3.0)
+    assert graph[graph.output].operation == "mul"
+    assert explain.path_sum(graph, "a") == 6.0
+
+
 @pytest.mark.parametrize("a", [-2.0, 2.0])
 def test_cond(a: float) -> None:
     graph = explain.graph(lambda a: jax.lax.cond(a > 0, jnp.sin, lambda a: a * a, a), a)

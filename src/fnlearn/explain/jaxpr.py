@@ -21,7 +21,7 @@ PLAIN_CALLS = frozenset(
 # These return their operand's own numbers wherever type and shape stay the same.
 LAYOUT = frozenset(
     {"convert_element_type", "copy", "copy_p", "broadcast_in_dim", "reshape", "squeeze", "name", "device_put"}
-    | {"sharding_constraint"}
+    | {"sharding_constraint", "optimization_barrier"}
 )
 
 
@@ -140,6 +140,8 @@ def _results(equation: Any, operands: list[Quantity]) -> list[Quantity]:
         return walk(_body(equation), operands)
     if _only_layout(equation):
         return operands[:1]
+    if equation.primitive.name == "cond" and operands[0].is_constant:  # such as the choice of a form for this device
+        return walk(equation.params["branches"][int(operands[0].value)], operands[1:])
     values = [operand.value for operand in operands]
     evaluate = _alone(equation, values)
     outputs = evaluate(*values)

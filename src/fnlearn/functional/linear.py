@@ -2,10 +2,16 @@
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from fnlearn.functional import check
 from fnlearn.functional.precision import accumulator
 from fnlearn.functional.typing import ArrayLike
+
+# Where XLA's CPU code for a plain product is slow (measured in benchmarks/lesson_d): up to so many features its loops
+# over them are too short, and up to so many multiplications calling a product costs more than computing it.
+FEW_FEATURES = 16
+FEW_MULTIPLICATIONS = 2048
 
 
 def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> jax.Array:
@@ -27,8 +33,26 @@ def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -
         raise ValueError(f"input {x.shape} and weight {a.shape} don't fit: their last dimensions must be equal")
     if b is not None and b.shape not in ((), a.shape[:-1]):
         raise ValueError(f"bias must have shape {a.shape[:-1]} for weight {a.shape}, got {b.shape}")
+    if x.ndim == 2 and a.ndim == 2 and max(a.shape) <= FEW_FEATURES and x.dtype == jnp.float32:
+        zeros = jnp.zeros(a.shape[:1], a.dtype)
+        return lax.platform_dependent(x, a, zeros if b is None else b, cpu=_features_first, default=_affine)
+    return _affine(x, a, b)
+
+
+def _affine(x: jax.Array, a: jax.Array, b: jax.Array | None) -> jax.Array:
     y = jnp.matmul(x, a.T, preferred_element_type=accumulator(x.dtype))
     return (y if b is None else y + jnp.broadcast_to(b, y.shape).astype(y.dtype)).astype(x.dtype)
+
+
+def _features_first(x: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+    """The same on a CPU, features first, so that XLA's innermost loops run along the samples.
+
+    The barriers keep XLA from folding the transpositions into the products again, forward and backward.
+    """
+    xt = lax.optimization_barrier(x.T)
+    few = x.size * a.shape[0] <= FEW_MULTIPLICATIONS
+    product = (a[:, :, None] * jnp.broadcast_to(xt, (*a.shape[:1], *xt.shape))).sum(1) if few else a @ xt
+    return lax.optimization_barrier(product + jnp.broadcast_to(b[..., None], product.shape)).T
 
 
 def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> jax.Array:
