@@ -1,13 +1,13 @@
 """Turn the results into the tables of `README.md` and the charts beside the results: `python -m benchmarks.report`."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from benchmarks.harness import Result
+from fnlearn import files
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -84,12 +84,8 @@ def chart(results: list[Result], path: Path) -> Path:
     with matplotlib.rc_context({"svg.hashsalt": "fnlearn", "svg.fonttype": "none"}):
         figure = Figure(figsize=(8, 1.2 + 0.5 * len(shown)), layout="constrained")
         _bars(figure.subplots(), shown)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with files.replacing(path) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None})
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     return path
 
 
@@ -103,13 +99,9 @@ def insert(text: str, content: str) -> str:
 
 
 def write(path: Path, content: bytes) -> None:
-    """To a temporary name first, so that a failure leaves the old file as it was."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    """All of it or nothing."""
+    with files.replacing(path) as temporary:
         temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _bars(axis: Any, results: list[Result]) -> None:

@@ -1,7 +1,6 @@
 """Run the benchmarks: `python -m benchmarks.run [CASE ...] [--rounds N] [--quick] [--out DIR]`."""
 
 import json
-import os
 import pkgutil
 import sys
 import warnings
@@ -18,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from benchmarks import report
 from benchmarks.harness import Case, Result, measure
+from fnlearn import files
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -112,17 +112,13 @@ def select(names: Iterable[str]) -> list[Case]:
 
 
 def save(result: Result, directory: Path) -> Path | None:
-    """To a temporary name first; a run that was interrupted never replaces one that was not."""
+    """A run that was interrupted never replaces one that was not."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{result['case']}.json"
     if not result["complete"] and path.exists():
         return None
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with files.replacing(path) as temporary:
         temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -14,7 +14,7 @@ import fnlearn
 ROOT = Path(__file__).parent.parent
 FIELDS = ("Torch", "Shape", "Args", "Raises", "Differs", "Source")
 PORTED = ("functional", "nn", "nn.init", "optim")  # rooms whose names are torch's
-OTHERS = ("equivalence", "explain", "lessons", "random", "train", "tree")
+OTHERS = ("equivalence", "explain", "files", "lessons", "random", "train", "tree")
 
 
 def public(rooms):

@@ -6,13 +6,13 @@ Drawn on a `Figure` of its own, so that the caller's pyplot, backend and setting
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fnlearn import files
 from fnlearn.explain.draw import edge_label, node_lines
 from fnlearn.explain.graph import Graph
 from fnlearn.explain.layout import layout
@@ -82,19 +82,11 @@ def svg(graph: Graph, path: str | os.PathLike[str]) -> Path:
     """
     from matplotlib import style
 
-    target = Path(path)
-    descriptor, temporary = tempfile.mkstemp(suffix=".svg", prefix=f".{target.name}.", dir=target.parent)
-    os.close(descriptor)
-    try:
-        # matplotlib's own settings, whatever the caller's are, or the bytes would depend on those
-        with style.context(["default", {"svg.fonttype": "none", "svg.hashsalt": "fnlearn"}]):
-            figure(graph).savefig(temporary, format="svg", metadata={"Date": None})
-        Path(temporary).chmod(0o644)  # mkstemp's files are the owner's alone
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return target
+    # matplotlib's own settings, whatever the caller's are, or the bytes would depend on those
+    settings = style.context(["default", {"svg.fonttype": "none", "svg.hashsalt": "fnlearn"}])
+    with files.replacing(path) as temporary, settings:
+        figure(graph).savefig(temporary, format="svg", metadata={"Date": None})
+    return Path(path)
 
 
 def figure(graph: Graph) -> "Figure":

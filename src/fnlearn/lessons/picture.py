@@ -1,6 +1,5 @@
 """The lessons' figures: the graph, the activation functions, and the loss curves of both sides."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnlearn import explain
+from fnlearn import explain, files
 from fnlearn import functional as F
 from fnlearn.lessons import a_autodiff
 from fnlearn.lessons.lesson import Result
@@ -78,11 +77,6 @@ def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, np
 
 
 def _save(figure: Any, path: Path) -> Path:
-    """To a temporary name first, so that a failure leaves the old file as it was."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with files.replacing(path) as temporary:
         figure.savefig(temporary, format="svg")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
