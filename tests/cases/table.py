@@ -1,0 +1,44 @@
+"""How a line of the table is written: a call to a function of `fnlearn.functional`.
+
+A line is the function's name, its arguments and its options. Arrays are written as recipes, so that each test gets
+the same numbers: `R` normal, `P` probabilities, `C` classes. Positional arrays of floats are differentiated; keyword
+arrays, such as a loss's weight, are constants.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Case(NamedTuple):
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def __str__(self) -> str:
+        shapes = [str(list(x.shape)).replace(" ", "") if isinstance(x, np.ndarray) else str(x) for x in self.args]
+        options = [f"{k}={list(v.shape) if isinstance(v, np.ndarray) else v}" for k, v in self.kwargs.items()]
+        return f"{self.name}({','.join(shapes + options)})".replace(" ", "")
+
+
+def case(name: str, *args: Any, **kwargs: Any) -> Case:
+    return Case(name, args, kwargs)
+
+
+def _rng(*seed: int) -> np.random.Generator:
+    return np.random.default_rng([len(seed), *seed])
+
+
+def R(*shape: int, seed: int = 0) -> np.ndarray:
+    """Normal numbers, wide enough to reach both tails of every activation."""
+    return np.asarray(2 * _rng(seed, *shape).standard_normal(shape))
+
+
+def P(*shape: int, seed: int = 1) -> np.ndarray:
+    """Probabilities, away from 0 and 1."""
+    return _rng(seed, *shape).uniform(0.05, 0.95, shape)
+
+
+def C(classes: int, *shape: int) -> np.ndarray:
+    """Classes below a number."""
+    return _rng(2, *shape).integers(0, classes, shape, dtype=np.int64)
