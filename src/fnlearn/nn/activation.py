@@ -7,7 +7,7 @@ import jax
 from fnlearn import functional as F
 from fnlearn.functional.typing import DTypeLike
 from fnlearn.nn import init as initial
-from fnlearn.nn.layer import Layer, Tree, stateless
+from fnlearn.nn.layer import Layer, Tree, stateless, stochastic
 
 
 def Sigmoid() -> Layer:
@@ -336,13 +336,7 @@ def RReLU(lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False)
     Differs: the slopes come from a JAX key, not from torch's generator.
     Source: `fnlearn.functional.rrelu`.
     """
-
-    def apply(
-        params: Tree, buffers: Tree, input: Any, *, train: bool = False, key: jax.Array | None = None
-    ) -> tuple[Any, Tree]:
-        return F.rrelu(input, lower, upper, training=train, inplace=inplace, key=key), buffers
-
-    return Layer(lambda key: ({}, {}), apply)
+    return stochastic(F.rrelu, lower=lower, upper=upper, inplace=inplace)
 
 
 def Softmax(dim: int | None = None) -> Layer:

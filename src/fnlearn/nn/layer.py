@@ -33,7 +33,6 @@ def stateless(function: Callable[..., Any], **options: Any) -> Layer:
     Args: function: called with the inputs and the options. options: keyword arguments.
     Returns: a `Layer` whose params and buffers are empty.
     Raises: what the function raises, when applied.
-    Source: none.
     """
 
     def apply(
@@ -41,4 +40,29 @@ def stateless(function: Callable[..., Any], **options: Any) -> Layer:
     ) -> tuple[Any, Tree]:
         return function(*inputs, **named, **options), buffers
 
-    return Layer(lambda key: ({}, {}), apply)
+    return Layer(nothing, apply)
+
+
+def stochastic(function: Callable[..., Any], **options: Any) -> Layer:
+    """A layer without parameters whose function behaves differently in training, and draws there.
+
+    Args: function: called with the inputs, the options, `training` and `key`. options: keyword arguments.
+    Returns: a `Layer` whose params and buffers are empty.
+    Raises: what the function raises, when applied.
+    """
+
+    def apply(
+        params: Tree, buffers: Tree, *inputs: Any, train: bool = False, key: jax.Array | None = None, **named: Any
+    ) -> tuple[Any, Tree]:
+        return function(*inputs, **named, **options, training=train, key=key), buffers
+
+    return Layer(nothing, apply)
+
+
+def nothing(key: jax.Array) -> tuple[Tree, Tree]:
+    """The parameters and buffers of a layer that has none.
+
+    Args: key: not used.
+    Returns: ({}, {}).
+    """
+    return {}, {}
