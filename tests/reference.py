@@ -5,7 +5,8 @@ differentiated, keyword ones are constants.
 """
 
 import contextlib
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ import ml_dtypes
 import numpy as np
 import torch
 
+from fnlearn import tree
 from fnlearn.equivalence import Leaf, assert_equivalent
 
 Answers = dict[str, Any]
@@ -30,10 +32,10 @@ def check(
 ) -> list[Leaf]:
     """Assert that both functions give the same outputs and gradients, by the float64 yardstick."""
     theirs = torch_answers(torch_fn, args, kwargs, dtype, gradients=gradients)
-    rounded = {name: _rounded(value, dtype) for name, value in kwargs.items()}
+    rounded = {name: as_seen(value, dtype) for name, value in kwargs.items()}
     wide = torch_answers(
         torch_fn,
-        tuple(_rounded(value, dtype) for value in args),
+        tuple(as_seen(value, dtype) for value in args),
         rounded,
         "float64",
         gradients=gradients,
@@ -82,6 +84,55 @@ def jax_answers(
         return {"out": np.asarray(out), "grad": [np.asarray(x) for x in pulled]}
 
 
+def torch_layer(module: Any, inputs: Sequence[Any], dtype: str, named: dict[str, Any] | None = None) -> Answers:
+    """A module's outputs, the gradients of its floating inputs and parameters, and its buffers afterwards."""
+    module = copy.deepcopy(module).to(getattr(torch, dtype))
+    given = [_tensor(x, dtype) for x in inputs]
+    named = {name: _tensor(x, dtype) for name, x in (named or {}).items()}
+    floats = {
+        f"input.{i}": x.requires_grad_() for i, x in enumerate(given) if torch.is_tensor(x) and x.is_floating_point()
+    }
+    leaves = {**floats, **dict(module.named_parameters())}
+    outs = [x for x in jax.tree.leaves(module(*given, **named)) if torch.is_tensor(x)]
+    pulled = [x for x in outs if x.requires_grad]
+    answers: Answers = {"out": [x.detach() for x in outs]}
+    if pulled and leaves:
+        cotangents = [torch.from_numpy(_cotangent(x.shape)).to(x.dtype) for x in pulled]
+        grads = torch.autograd.grad(pulled, list(leaves.values()), cotangents, allow_unused=True)
+        zero = zip(grads, leaves.items(), strict=True)
+        answers["grad"] = {name: torch.zeros_like(leaf) if g is None else g for g, (name, leaf) in zero}
+    saved = module.state_dict()
+    answers["buffers"] = {name: b for name, b in module.named_buffers() if name in saved}
+    return answers
+
+
+def jax_layer(
+    layer: Any, module: Any, inputs: Sequence[Any], dtype: str, train: bool, named: dict[str, Any] | None = None
+) -> Answers:
+    """The same of a layer that has the module's parameters and buffers."""
+    given = [_array(x, dtype) for x in inputs]
+    named = {name: _array(x, dtype) for name, x in (named or {}).items()}
+    saved = module.state_dict()
+    params = {name: _array(_numpy(p), dtype) for name, p in module.named_parameters()}
+    buffers = tree.unflatten({name: _array(_numpy(b), dtype) for name, b in module.named_buffers() if name in saved})
+    floats = {f"input.{i}": x for i, x in enumerate(given) if is_float(x)}
+
+    def call(leaves: dict[str, Any]) -> tuple[list[Any], tuple[list[Any], Any]]:
+        filled = [leaves.get(f"input.{i}", x) for i, x in enumerate(given)]
+        own = tree.unflatten({name: leaves[name] for name in params})
+        out, after = layer.apply(own, buffers, *filled, train=train, **named)
+        outs = jax.tree.leaves(out)
+        return [x for x in outs if jnp.issubdtype(x.dtype, jnp.inexact)], (outs, after)
+
+    pulled, pullback, (outs, after) = jax.vjp(call, {**floats, **params}, has_aux=True)
+    answers: Answers = {"out": outs}
+    if pulled and (floats or params):
+        (answers["grad"],) = pullback([jnp.asarray(_cotangent(x.shape), x.dtype) for x in pulled])
+        answers["grad"] = {name: answers["grad"][name] for name in (*floats, *params)}
+    answers["buffers"] = tree.flatten(after)
+    return answers
+
+
 def precision(dtype: str) -> contextlib.AbstractContextManager[Any]:
     """Float64 needs JAX's switch."""
     return jax.enable_x64(True) if dtype == "float64" else contextlib.nullcontext()
@@ -91,7 +142,7 @@ def is_float(x: Any) -> bool:
     return isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating)
 
 
-def _rounded(value: Any, dtype: str) -> Any:
+def as_seen(value: Any, dtype: str) -> Any:
     """What the narrow side sees, for the float64 side to see too."""
     if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
         return value
@@ -100,6 +151,10 @@ def _rounded(value: Any, dtype: str) -> Any:
 
 def _cotangent(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(7).standard_normal(tuple(shape))
+
+
+def _numpy(tensor: Any) -> np.ndarray:
+    return tensor.detach().numpy()
 
 
 def _tensor(value: Any, dtype: str) -> Any:

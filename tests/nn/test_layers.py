@@ -11,102 +11,47 @@ import torch
 
 from fnlearn import nn, tree
 from fnlearn.equivalence import assert_equivalent
-from tests.reference import precision
+from tests.layers import LAYERS
+from tests.reference import as_seen, jax_layer, precision, torch_layer
 
-X = np.random.default_rng(0).standard_normal((3, 4)) * 2
-IMAGE = np.random.default_rng(1).standard_normal((2, 3, 4, 4)) * 2
-
-LAYERS = [
-    ("Identity", (), {}, X),
-    ("Linear", (4, 2), {}, X),
-    ("Linear", (4, 2), {"bias": False}, X),
-    ("Sigmoid", (), {}, X),
-    ("Tanh", (), {}, X),
-    ("ReLU", (), {}, X),
-    ("ReLU6", (), {}, X),
-    ("Hardtanh", (-2.0, 0.5), {}, X),
-    ("Threshold", (0.5, -1.0), {}, X),
-    ("LeakyReLU", (0.2,), {}, X),
-    ("ELU", (), {"alpha": 2.0}, X),
-    ("SELU", (), {}, X),
-    ("CELU", (0.5,), {}, X),
-    ("GELU", ("tanh",), {}, X),
-    ("SiLU", (), {}, X),
-    ("Mish", (), {}, X),
-    ("Hardsigmoid", (), {}, X),
-    ("Hardswish", (), {}, X),
-    ("LogSigmoid", (), {}, X),
-    ("Softplus", (2.0, 3.0), {}, X),
-    ("Softsign", (), {}, X),
-    ("Hardshrink", (1.0,), {}, X),
-    ("Softshrink", (1.0,), {}, X),
-    ("Tanhshrink", (), {}, X),
-    ("GLU", (1,), {}, X),
-    ("PReLU", (), {}, X),
-    ("PReLU", (3, 0.1), {}, IMAGE),
-    ("RReLU", (), {}, X),
-    ("Softmax", (1,), {}, X),
-    ("Softmin", (0,), {}, X),
-    ("LogSoftmax", (1,), {}, X),
-]
+SPECIAL = {"Layer", "Sequential", "compose", "init"}  # no layers, or containers, which have tests of their own
 
 
-def label(case):
-    name, args, kwargs, _ = case
-    return f"{name}{args}{kwargs or ''}".replace(" ", "")
-
-
+@pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", LAYERS, ids=label)
-def test_outputs_and_gradients(case, dtype):
-    """Of the input and of every parameter, in evaluation mode, from torch's own weights."""
-    name, args, kwargs, x = case
-    module = getattr(torch.nn, name)(*args, **kwargs).eval()
+@pytest.mark.parametrize("case", LAYERS, ids=str)
+def test_outputs_gradients_and_buffers(case, dtype, train):
+    """Of the inputs and of every parameter, from torch's own weights; and the buffers afterwards."""
+    if train and case.random:
+        return  # two streams of random numbers; the functions' own tests hold their distributions
+    torch.manual_seed(0)
+    module = getattr(torch.nn, case.name)(*case.args, **case.kwargs).train(train)
     with precision(dtype):
-        mine = jax_answers(getattr(nn, name)(*args, **kwargs), module, x, dtype)
-        assert_equivalent(torch_answers(module, x, dtype), mine, torch_answers(module, x.astype(dtype), "float64"))
+        layer = getattr(nn, case.name)(*case.args, **case.kwargs)
+        mine = jax_layer(layer, module, case.inputs, dtype, train)
+        theirs = torch_layer(module, case.inputs, dtype)
+        assert_equivalent(theirs, mine, torch_layer(module, [as_seen(x, dtype) for x in case.inputs], "float64"))
 
 
-def torch_answers(module, x, dtype):
-    module = module.to(getattr(torch, dtype))
-    x = torch.tensor(x, dtype=getattr(torch, dtype), requires_grad=True)
-    module.zero_grad()
-    out = module(x)
-    (out * torch.linspace(1, 2, out.numel(), dtype=out.dtype).reshape(out.shape)).sum().backward()
-    grads = {name: p.grad.clone() for name, p in module.named_parameters()}
-    return {"out": out.detach(), "x": x.grad.clone(), "params": tree.unflatten(grads)}
-
-
-def jax_answers(layer, module, x, dtype):
-    params = tree.unflatten({k: jnp.asarray(v.detach().numpy(), dtype) for k, v in module.state_dict().items()})
-
-    def loss(params, x):
-        out, buffers = layer.apply(params, {}, x)
-        assert buffers == {}
-        weights = jnp.linspace(1, 2, out.size, dtype=out.dtype).reshape(out.shape)
-        return (out * weights).sum(), out
-
-    (_, out), (grads, gx) = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(params, jnp.asarray(x, dtype))
-    return {"out": out, "x": gx, "params": grads}
-
-
-@pytest.mark.parametrize("case", LAYERS, ids=label)
+@pytest.mark.parametrize("case", LAYERS, ids=str)
 def test_init_has_torchs_names_shapes_and_dtypes(case):
-    name, args, kwargs, _ = case
-    params, buffers = getattr(nn, name)(*args, **kwargs).init(jax.random.key(0))
-    expected = getattr(torch.nn, name)(*args, **kwargs).state_dict()
-    mine = tree.flatten(params)
-    assert list(mine) == list(expected)
-    assert buffers == {}
-    for key, value in expected.items():
-        assert (mine[key].shape, str(mine[key].dtype)) == (tuple(value.shape), str(value.dtype).removeprefix("torch."))
+    """Parameters first, as torch's `named_parameters` orders them, and buffers as `named_buffers` does."""
+    params, buffers = getattr(nn, case.name)(*case.args, **case.kwargs).init(jax.random.key(0))
+    module = getattr(torch.nn, case.name)(*case.args, **case.kwargs)
+    saved = module.state_dict()
+    kept = {name: b for name, b in module.named_buffers() if name in saved}
+    for mine, theirs in ((tree.flatten(params), dict(module.named_parameters())), (tree.flatten(buffers), kept)):
+        assert list(mine) == list(theirs)
+        for name, value in theirs.items():
+            assert mine[name].shape == tuple(value.shape), name
+            assert str(mine[name].dtype) == str(value.dtype).removeprefix("torch.").replace("int64", "int32"), name
 
 
 def test_every_layer_is_in_the_table():
-    assert {name for name, *_ in LAYERS} | {"Layer", "Sequential", "compose", "init"} == set(nn.__all__)
+    assert {case.name for case in LAYERS} | SPECIAL == set(nn.__all__)
 
 
-@pytest.mark.parametrize("name", sorted({name for name, *_ in LAYERS}))
+@pytest.mark.parametrize("name", sorted({case.name for case in LAYERS}))
 def test_constructor_is_torchs(name):
     mine = inspect.signature(getattr(nn, name)).parameters.values()
     theirs = list(inspect.signature(getattr(torch.nn, name)).parameters.values())

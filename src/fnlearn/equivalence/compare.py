@@ -12,6 +12,8 @@ import jax
 import ml_dtypes
 import numpy as np
 
+from fnlearn.tree import as_numpy
+
 YARDSTICK = 2.0  # what torch._dynamo.utils.same allows is 2 to 3 times; the stricter end
 
 # relative and absolute tolerance of torch.testing.assert_close by dtype; integers and bools must be equal
@@ -143,22 +145,12 @@ def _leaves(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
     else:
         flat, _ = jax.tree_util.tree_flatten_with_path(tree)
         if [path for path, _ in flat] == [()]:
-            return {prefix: _array(tree)}
+            return {prefix: as_numpy(tree)}
         members = [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in flat]
     found: dict[str, np.ndarray] = {}
     for key, value in members:
         found |= _leaves(value, f"{prefix}.{key}" if prefix else key)
     return found
-
-
-def _array(leaf: Any) -> np.ndarray:
-    """A leaf as a numpy array; torch's tensors are told by what they can do, so that torch need not be there."""
-    if hasattr(leaf, "detach"):
-        tensor = leaf.detach().cpu().resolve_conj()
-        if str(tensor.dtype) == "torch.bfloat16":  # numpy has no bfloat16 of its own; every one is a float32
-            return tensor.float().numpy().astype(ml_dtypes.bfloat16)
-        return tensor.numpy()
-    return np.asarray(leaf)
 
 
 def _same_names(side: str, expected: dict[str, Any], actual: dict[str, Any]) -> None:

@@ -1,8 +1,4 @@
-"""Nested dicts whose joined keys are `state_dict` keys.
-
-Parameters and buffers are plain nested dicts of arrays; joining the keys with `.` gives torch's names:
-
-    {"linear1": {"weight": w, "bias": b}}   <->   {"linear1.weight": w, "linear1.bias": b}
+"""Nested dicts and their joined keys.
 
 JAX sorts the keys of a dict when it rebuilds a tree, while torch optimizers count parameters by position; where the
 order matters, take `names(params)` before the first transformation and carry it along.
