@@ -101,8 +101,6 @@ def test_rrelu_draws_in_training_only():
         (lambda: nn.Linear(-1, 2), "in_features=-1"),
         (lambda: nn.Hardtanh(1.0, 0.0), "min_val must be below max_val"),
         (lambda: nn.Linear(2, 1).apply(nn.Linear(3, 1).init(jax.random.key(0))[0], {}, jnp.ones(2)), "don't fit"),
-        (lambda: nn.init.uniform(jax.random.key(0), (1,), 2.0, 1.0), "a must not exceed b"),
-        (lambda: nn.init.kaiming_uniform(jax.random.key(0), (3,)), "two or more dimensions"),
     ],
 )
 def test_errors(build, message):
@@ -114,13 +112,3 @@ def test_empty_sizes_are_allowed_as_in_torch():
     params, _ = nn.Linear(0, 3).init(jax.random.key(0))
     assert params["weight"].shape == (3, 0)
     np.testing.assert_array_equal(params["bias"], 0)
-
-
-@pytest.mark.parametrize("slope", [0.0, 1.0, math.sqrt(5)])
-def test_kaiming_uniform_has_torchs_bounds(slope):
-    mine = np.asarray(nn.init.kaiming_uniform(jax.random.key(0), (100, 20, 3), slope))
-    bound = math.sqrt(6 / (1 + slope**2) / 60)
-    reference = torch.nn.init.kaiming_uniform_(torch.empty(100, 20, 3), slope)
-    assert float(reference.abs().max()) <= bound + 1e-7
-    assert 0.98 * bound < np.abs(mine).max() <= bound + 1e-7
-    np.testing.assert_array_equal(nn.init.constant((2, 3), 0.5), np.full((2, 3), 0.5, "float32"))

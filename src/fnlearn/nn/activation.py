@@ -323,7 +323,7 @@ def PReLU(num_parameters: int = 1, init: float = 0.25, device: None = None, dtyp
     ) -> tuple[Any, Tree]:
         return F.prelu(input, **params), buffers
 
-    return Layer(lambda key: ({"weight": initial.constant((num_parameters,), init, dtype)}, {}), apply)
+    return Layer(lambda key: ({"weight": initial.constant((num_parameters,), init, dtype=dtype)}, {}), apply)
 
 
 def RReLU(lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> Layer:

@@ -43,10 +43,10 @@ def Linear(
 
     def init(key: jax.Array) -> tuple[Tree, Tree]:
         shape = (out_features, in_features)
-        params = {"weight": initial.kaiming_uniform(random.named(key, "weight"), shape, math.sqrt(5), dtype)}
+        params = {"weight": initial.kaiming_uniform(random.named(key, "weight"), shape, math.sqrt(5), dtype=dtype)}
         if bias:
             bound = 1 / math.sqrt(in_features) if in_features else 0.0
-            params["bias"] = initial.uniform(random.named(key, "bias"), shape[:1], -bound, bound, dtype)
+            params["bias"] = initial.uniform(random.named(key, "bias"), shape[:1], -bound, bound, dtype=dtype)
         return params, {}
 
     def apply(
