@@ -113,7 +113,7 @@ def test_inputs_by_name():
 
 
 def test_what_is_no_layer_is_refused_by_name():
-    with pytest.raises(TypeError, match=r"act must be a Layer, .* got function"):
+    with pytest.raises(TypeError, match=r"act must be a Layer, Parameter or Buffer, .* got function"):
         nn.compose(lambda net, x: x, act=F.relu)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="0 must be a Layer"):
         nn.Sequential("linear")  # type: ignore[arg-type]
@@ -124,3 +124,42 @@ def test_an_unknown_name_is_an_error_when_traced():
     params, buffers = net.init(jax.random.key(0))
     with pytest.raises(AttributeError, match="lienar"):
         jax.eval_shape(net.apply, params, buffers, jnp.ones(2))
+
+
+def test_parameters_and_buffers_of_ones_own():
+    """Alone, in lists and in dicts, in torch's order: a module's own come before its children."""
+
+    class Scaled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.Linear(2, 3)
+            self.scale = torch.nn.Parameter(torch.full((3,), 2.0))
+            self.register_buffer("mask", torch.tensor([1.0, 0.0, 1.0]))
+            self.shifts = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(3)) for _ in range(2)])
+            self.named = torch.nn.ParameterDict({"last": torch.nn.Parameter(torch.full((3,), 0.5))})
+
+        def forward(self, x):
+            shift = self.shifts[0] + self.shifts[1] * self.named["last"]
+            return self.linear(x) * self.scale * self.mask + shift
+
+    def forward(net, x):
+        shift = net.shifts[0] + net.shifts[1] * net.named["last"]
+        return net.linear(x) * net.scale * net.mask + shift
+
+    model = nn.compose(
+        forward,
+        linear=nn.Linear(2, 3),
+        scale=nn.Parameter(lambda key: nn.init.constant((3,), 2.0)),
+        mask=nn.Buffer(lambda key: jnp.array([1.0, 0.0, 1.0])),
+        shifts=[nn.Parameter(lambda key: nn.init.ones((3,))) for _ in range(2)],
+        named={"last": nn.Parameter(lambda key: nn.init.constant((3,), 0.5))},
+    )
+    params, buffers = model.init(jax.random.key(0))
+    module = Scaled()
+    assert tree.names(params) == tuple(name for name, _ in module.named_parameters())
+    assert tree.names(buffers) == ("mask",)
+    params, buffers = tree.load_state_dict(params, buffers, module.state_dict())
+    x = np.array([0.5, -1.0], "float32")
+    out, after = model.apply(params, buffers, jnp.asarray(x))
+    assert_equivalent(module(torch.from_numpy(x)), out)
+    assert tree.names(after) == ("mask",)

@@ -14,7 +14,16 @@ from fnlearn.equivalence import assert_equivalent
 from tests.layers import LAYERS
 from tests.reference import as_seen, jax_layer, precision, torch_layer
 
-SPECIAL = {"Layer", "Sequential", "compose", "init"}  # no layers, or containers, which have tests of their own
+SPECIAL = {
+    "Buffer",
+    "Layer",
+    "Parameter",
+    "Sequential",
+    "compose",
+    "init",
+    "spectral_norm",
+    "weight_norm",
+}  # no layers, or containers, which have tests of their own
 
 
 @pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])

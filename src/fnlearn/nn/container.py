@@ -14,24 +14,56 @@ come back by themselves. What is called `self.linear1` in torch is called `net.l
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from fnlearn import random
 from fnlearn.nn.layer import Layer, Tree
 
-Children = Layer | Mapping[str, Any] | list[Any] | tuple[Any, ...]
+
+class Parameter(NamedTuple):
+    """A parameter of a composed layer's own.
+
+    Torch: `torch.nn.Parameter`.
+    Shape: init's own.
+    Args: init: a key → an array, such as `lambda key: nn.init.ones((3,))`.
+    Raises: nothing.
+    Differs: it says how the array starts and holds none.
+    Source: `torch.nn.Parameter`.
+    """
+
+    init: Callable[[jax.Array], jax.Array]
+
+
+class Buffer(NamedTuple):
+    """An array of a composed layer's own that is saved and not learnt, such as a mask.
+
+    Torch: `torch.nn.Buffer`.
+    Shape: init's own.
+    Args: init: a key → an array.
+    Raises: nothing.
+    Differs: it says how the array starts and holds none; a forward function reads it, and what changes with every call
+        is a `Layer` by hand.
+    Source: `torch.nn.Module.register_buffer`.
+    """
+
+    init: Callable[[jax.Array], jax.Array]
+
+
+Children = Layer | Parameter | Buffer | Mapping[str, Any] | list[Any] | tuple[Any, ...]
 
 
 def compose(forward: Callable[..., Any], /, **layers: Children) -> Layer:
     """One layer of named layers and a forward function that calls them.
 
-    Torch: a subclass of `torch.nn.Module`; dicts and lists of layers are its `ModuleDict` and `ModuleList`.
+    Torch: a subclass of `torch.nn.Module`; dicts and lists are its `ModuleDict`, `ModuleList`, `ParameterDict` and
+        `ParameterList`.
     Shape: forward's own.
     Args: forward: called as `forward(net, *inputs)`; `net.NAME(...)` calls the layer of that name, `net.NAME[i]` one of
-        a list, `net.NAME["key"]` one of a dict. layers: a `Layer`, or dicts and lists of them, by attribute name.
-    Raises: TypeError when a child is no layer; AttributeError, when applied, for a name that was not given.
+        a list, `net.NAME["key"]` one of a dict; a parameter or buffer is the array itself. layers: a `Layer`, a
+        `Parameter`, a `Buffer`, or dicts and lists of them, by attribute name.
+    Raises: TypeError when a child is none of these; AttributeError, when applied, for a name that was not given.
     Differs: a child can't be registered twice by mistake: a repeated name is a SyntaxError.
     Source: `torch.nn.Module`.
     """
@@ -80,15 +112,21 @@ def _named(layers: Mapping[str, Any]) -> dict[str, Any]:
     """The children in order, as layers, dicts and lists; a TypeError for anything that is no layer."""
     named: dict[str, Any] = {}
     for name, child in layers.items():
-        if isinstance(child, Layer):
+        if isinstance(child, Layer | Parameter | Buffer):
             named[name] = child
         elif isinstance(child, Mapping):
             named[name] = _named(child)
         elif isinstance(child, list | tuple):
             named[name] = list(_named(_numbered(child)).values())
         else:
-            raise TypeError(f"{name} must be a Layer, or a dict or list of them, got {type(child).__name__}: {child!r}")
-    return named
+            what = f"{type(child).__name__}: {child!r}"
+            raise TypeError(f"{name} must be a Layer, Parameter or Buffer, or a dict or list of them, got {what}")
+    return dict(sorted(named.items(), key=lambda item: _rank(item[1])))
+
+
+def _rank(child: Any) -> int:
+    """A module's own parameters come first in torch's order, then its buffers, then its children."""
+    return 0 if isinstance(child, Parameter) else 1 if isinstance(child, Buffer) else 2
 
 
 def _numbered(layers: Iterable[Any]) -> dict[str, Any]:
@@ -102,9 +140,14 @@ def _init(child: Any, key: jax.Array) -> tuple[Tree, Tree]:
     params: Tree = {}
     buffers: Tree = {}
     for name, item in (_numbered(child) if isinstance(child, list) else child).items():
-        own, state = _init(item, random.named(key, name))
-        params |= {name: own} if own else {}
-        buffers |= {name: state} if state else {}
+        if isinstance(item, Parameter):
+            params[name] = item.init(random.named(key, name))
+        elif isinstance(item, Buffer):
+            buffers[name] = item.init(random.named(key, name))
+        else:
+            own, state = _init(item, random.named(key, name))
+            params |= {name: own} if own else {}
+            buffers |= {name: state} if state else {}
     return params, buffers
 
 
@@ -123,6 +166,8 @@ def _bind(children: Mapping[str, Any], params: Tree, after: Tree, train: bool, k
     def branch(name: str, child: Any) -> Any:
         if isinstance(child, Layer):
             return leaf(name, child)
+        if isinstance(child, Parameter | Buffer):
+            return (params if isinstance(child, Parameter) else after)[name]
         if name in after:
             after[name] = dict(after[name])
         members = _numbered(child) if isinstance(child, list) else child
