@@ -57,11 +57,13 @@ def torch_answers(
     given = [_tensor(value, dtype) for value in args]
     named = {name: _tensor(value, dtype) for name, value in kwargs.items()}
     leaves = [x.requires_grad_() for x in given if torch.is_tensor(x) and x.is_floating_point()]
-    out = fn(*given, **named)
-    answers: Answers = {"out": out.detach()}
-    if gradients and out.is_floating_point():
-        pulled = torch.autograd.grad(out, leaves, _tensor(_cotangent(out.shape), cotangent or dtype).to(out.dtype))
-        answers["grad"] = [gradient.detach() for gradient in pulled]
+    outs = [x for x in jax.tree.leaves(fn(*given, **named)) if torch.is_tensor(x)]
+    answers: Answers = {"out": [x.detach() for x in outs]}
+    pulled = [x for x in outs if x.requires_grad]
+    if gradients and pulled:
+        cotangents = [_tensor(_cotangent(x.shape), cotangent or dtype).to(x.dtype) for x in pulled]
+        grads = torch.autograd.grad(pulled, leaves, cotangents, allow_unused=True)
+        answers["grad"] = [torch.zeros_like(x) if g is None else g for g, x in zip(grads, leaves, strict=True)]
     return answers
 
 
@@ -73,54 +75,61 @@ def jax_answers(
         named = {name: _array(value, dtype) for name, value in kwargs.items()}
         floats = [x for x in given if is_float(x)]
 
-        def call(floats: list[Any]) -> Any:
+        def call(floats: list[Any]) -> tuple[list[Any], list[Any]]:
             new = iter(floats)
-            return fn(*[next(new) if is_float(x) else x for x in given], **named)
+            outs = jax.tree.leaves(fn(*[next(new) if is_float(x) else x for x in given], **named))
+            return [x for x in outs if is_float(x)], outs
 
-        if not gradients:
-            return {"out": np.asarray(call(floats))}
-        out, pullback = jax.vjp(call, floats)
-        (pulled,) = pullback(jnp.asarray(_cotangent(out.shape), out.dtype))
-        return {"out": np.asarray(out), "grad": [np.asarray(x) for x in pulled]}
+        if not gradients or not floats:
+            return {"out": call(floats)[1]}
+        pulled, pullback, outs = jax.vjp(call, floats, has_aux=True)
+        answers: Answers = {"out": outs}
+        if pulled:
+            (answers["grad"],) = pullback([jnp.asarray(_cotangent(x.shape), x.dtype) for x in pulled])
+        return answers
 
 
-def torch_layer(module: Any, inputs: Sequence[Any], dtype: str, named: dict[str, Any] | None = None) -> Answers:
-    """A module's outputs, the gradients of its floating inputs and parameters, and its buffers afterwards."""
+def torch_layer(module: Any, inputs: Any, dtype: str, named: dict[str, Any] | None = None) -> Answers:
+    """A module's outputs, the gradients of its floating inputs and parameters, and its buffers afterwards.
+
+    Inputs may be nested, as an LSTM's state is.
+    """
     module = copy.deepcopy(module).to(getattr(torch, dtype))
-    given = [_tensor(x, dtype) for x in inputs]
-    named = {name: _tensor(x, dtype) for name, x in (named or {}).items()}
-    floats = {
-        f"input.{i}": x.requires_grad_() for i, x in enumerate(given) if torch.is_tensor(x) and x.is_floating_point()
-    }
-    leaves = {**floats, **dict(module.named_parameters())}
-    outs = [x for x in jax.tree.leaves(module(*given, **named)) if torch.is_tensor(x)]
-    pulled = [x for x in outs if x.requires_grad]
+    leaves, shape = jax.tree.flatten((tuple(inputs), named or {}))
+    given = [_tensor(x, dtype) for x in leaves]
+    floats = {f"input.{i}": x.requires_grad_() for i, x in enumerate(given) if _is_float_tensor(x)}
+    args, kwargs = jax.tree.unflatten(shape, given)
+    outs = [x for x in jax.tree.leaves(module(*args, **kwargs)) if torch.is_tensor(x)]
     answers: Answers = {"out": [x.detach() for x in outs]}
-    if pulled and leaves:
+    pulled = [x for x in outs if x.requires_grad]
+    differentiated = {**floats, **dict(module.named_parameters())}
+    if pulled and differentiated:
         cotangents = [torch.from_numpy(_cotangent(x.shape)).to(x.dtype) for x in pulled]
-        grads = torch.autograd.grad(pulled, list(leaves.values()), cotangents, allow_unused=True)
-        zero = zip(grads, leaves.items(), strict=True)
-        answers["grad"] = {name: torch.zeros_like(leaf) if g is None else g for g, (name, leaf) in zero}
+        grads = torch.autograd.grad(pulled, list(differentiated.values()), cotangents, allow_unused=True)
+        both = zip(grads, differentiated.items(), strict=True)
+        answers["grad"] = {name: torch.zeros_like(leaf) if g is None else g for g, (name, leaf) in both}
     saved = module.state_dict()
     answers["buffers"] = {name: b for name, b in module.named_buffers() if name in saved}
     return answers
 
 
 def jax_layer(
-    layer: Any, module: Any, inputs: Sequence[Any], dtype: str, train: bool, named: dict[str, Any] | None = None
+    layer: Any, module: Any, inputs: Any, dtype: str, train: bool, named: dict[str, Any] | None = None
 ) -> Answers:
     """The same of a layer that has the module's parameters and buffers."""
-    given = [_array(x, dtype) for x in inputs]
-    named = {name: _array(x, dtype) for name, x in (named or {}).items()}
+    leaves, shape = jax.tree.flatten((tuple(inputs), named or {}))
+    given = [_array(x, dtype) for x in leaves]
     saved = module.state_dict()
-    params = {name: _array(_numpy(p), dtype) for name, p in module.named_parameters()}
-    buffers = tree.unflatten({name: _array(_numpy(b), dtype) for name, b in module.named_buffers() if name in saved})
+    params = {name: _array(tree.as_numpy(p), dtype) for name, p in module.named_parameters()}
+    kept = {name: _array(tree.as_numpy(b), dtype) for name, b in module.named_buffers() if name in saved}
     floats = {f"input.{i}": x for i, x in enumerate(given) if is_float(x)}
 
-    def call(leaves: dict[str, Any]) -> tuple[list[Any], tuple[list[Any], Any]]:
-        filled = [leaves.get(f"input.{i}", x) for i, x in enumerate(given)]
-        own = tree.unflatten({name: leaves[name] for name in params})
-        out, after = layer.apply(own, buffers, *filled, train=train, **named)
+    def call(differentiated: dict[str, Any]) -> tuple[list[Any], tuple[list[Any], Any]]:
+        filled = [differentiated.get(f"input.{i}", x) for i, x in enumerate(given)]
+        args, kwargs = jax.tree.unflatten(shape, filled)
+        own = tree.unflatten({name: differentiated[name] for name in params})
+        key = jax.random.key(0)
+        out, after = layer.apply(own, tree.unflatten(kept), *args, train=train, key=key, **kwargs)
         outs = jax.tree.leaves(out)
         return [x for x in outs if jnp.issubdtype(x.dtype, jnp.inexact)], (outs, after)
 
@@ -131,6 +140,13 @@ def jax_layer(
         answers["grad"] = {name: answers["grad"][name] for name in (*floats, *params)}
     answers["buffers"] = tree.flatten(after)
     return answers
+
+
+def spread(samples: Sequence[Any], most: int) -> list[Any]:
+    """At most so many of the samples, evenly spaced, the first and the last among them."""
+    if len(samples) <= most:
+        return list(samples)
+    return [samples[round(i * (len(samples) - 1) / (most - 1))] for i in range(most)]
 
 
 def precision(dtype: str) -> contextlib.AbstractContextManager[Any]:
@@ -153,8 +169,8 @@ def _cotangent(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(7).standard_normal(tuple(shape))
 
 
-def _numpy(tensor: Any) -> np.ndarray:
-    return tensor.detach().numpy()
+def _is_float_tensor(x: Any) -> bool:
+    return torch.is_tensor(x) and x.is_floating_point()
 
 
 def _tensor(value: Any, dtype: str) -> Any:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import jax
 import pytest
+import torch
 
+import fnlearn.functional as F
 from docs import support
 
 ROOT = Path(__file__).parent.parent
@@ -71,6 +73,12 @@ def test_the_first_screen_shows_what_it_does_in_ten_lines():
 
 def test_support_table_is_up_to_date():
     assert support.PAGE.read_text() == support.page(), "run python docs/support.py"
+
+
+def test_every_name_of_torch_is_here_or_its_absence_is_explained():
+    names = [n for n in dir(torch.nn.functional) if not n.startswith("_") and callable(getattr(torch.nn.functional, n))]
+    functions = {n for n in names if not isinstance(getattr(torch.nn.functional, n), type) and n != "Optional"}
+    assert functions - set(F.__all__) == set(support.ABSENT)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

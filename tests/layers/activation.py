@@ -34,4 +34,6 @@ LAYERS = [
     layer("Softmax", 1, inputs=(X,)),
     layer("Softmin", 0, inputs=(X,)),
     layer("LogSoftmax", 1, inputs=(X,)),
+    layer("Softmax2d", inputs=(R(2, 3, 4, 4),)),
+    layer("Softmax2d", inputs=(R(3, 4, 4),)),
 ]

@@ -65,7 +65,7 @@ def test_constructor_is_torchs(name):
     mine = inspect.signature(getattr(nn, name)).parameters.values()
     theirs = list(inspect.signature(getattr(torch.nn, name)).parameters.values())
     if name != "Identity":  # a layer without options inherits Module's *args and **kwargs, and refuses any
-        theirs = [p for p in theirs if p.kind is p.POSITIONAL_OR_KEYWORD]
+        theirs = [p for p in theirs if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     assert [(p.name, p.default) for p in mine] == [(p.name, p.default) for p in theirs]
 
 

@@ -4,8 +4,6 @@
 `reduce=False` is `reduction="none"`.
 """
 
-import warnings
-
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
@@ -13,6 +11,17 @@ from jax.scipy.special import xlogy
 from fnlearn.functional import check
 from fnlearn.functional.activation import logsigmoid
 from fnlearn.functional.precision import wide_inside
+from fnlearn.functional.reduction import (
+    absolute,
+    broadcast,
+    broadcast_pair,
+    effective,
+    integer_classes,
+    pair,
+    reduced,
+    weight_like,
+    weighted,
+)
 from fnlearn.functional.softmax import log_softmax
 from fnlearn.functional.typing import ArrayLike
 
@@ -36,9 +45,9 @@ def mse_loss(
     Differs: nothing.
     Source: ATen `Loss.cpp`.
     """
-    x, y = _pair(input, target)
-    reduction = _reduction(size_average, reduce, reduction)
-    return _weighted(jnp.square(x - y), weight, reduction)
+    x, y = pair(input, target)
+    reduction = effective(size_average, reduce, reduction)
+    return weighted(jnp.square(x - y), weight, reduction)
 
 
 @wide_inside
@@ -59,9 +68,9 @@ def l1_loss(
     Differs: nothing.
     Source: ATen `Loss.cpp`.
     """
-    x, y = _pair(input, target)
-    reduction = _reduction(size_average, reduce, reduction)
-    return _weighted(_absolute(x - y), weight, reduction)
+    x, y = pair(input, target)
+    reduction = effective(size_average, reduce, reduction)
+    return weighted(absolute(x - y), weight, reduction)
 
 
 @wide_inside
@@ -84,12 +93,12 @@ def smooth_l1_loss(
     """
     if beta < 0:
         raise ValueError(f"beta must be at least 0, got {beta}")
-    x, y = _pair(input, target)
-    reduction = _reduction(size_average, reduce, reduction)
-    error = _absolute(x - y)
+    x, y = pair(input, target)
+    reduction = effective(size_average, reduce, reduction)
+    error = absolute(x - y)
     if beta == 0:
-        return _reduce(error, reduction)
-    return _reduce(jnp.where(error < beta, 0.5 * jnp.square(error) / beta, error - 0.5 * beta), reduction)
+        return reduced(error, reduction)
+    return reduced(jnp.where(error < beta, 0.5 * jnp.square(error) / beta, error - 0.5 * beta), reduction)
 
 
 @wide_inside
@@ -112,11 +121,11 @@ def huber_loss(
     """
     if delta <= 0:
         raise ValueError(f"delta must be above 0, got {delta}")
-    x, y = _pair(input, target)
+    x, y = pair(input, target)
     check.option("reduction", reduction, ("none", "mean", "sum"))
-    error = _absolute(x - y)
+    error = absolute(x - y)
     loss = jnp.where(error <= delta, 0.5 * jnp.square(error), delta * (error - 0.5 * delta))
-    return _reduce(loss if weight is None else loss * _weight_like(weight, loss), reduction)
+    return reduced(loss if weight is None else loss * weight_like(weight, loss), reduction)
 
 
 @wide_inside
@@ -144,8 +153,8 @@ def binary_cross_entropy(
         raise ValueError(f"target must have the shape of input, got {y.shape} and {x.shape}")
     loss = _cross_entropy_of_probability(x, y)
     if weight is not None:
-        loss = loss * _broadcast("weight", weight, loss)
-    return _reduce(loss, _reduction(size_average, reduce, reduction))
+        loss = loss * broadcast("weight", weight, loss)
+    return reduced(loss, effective(size_average, reduce, reduction))
 
 
 @wide_inside
@@ -174,11 +183,11 @@ def binary_cross_entropy_with_logits(
     y = y.astype(x.dtype)
     log_weight: ArrayLike = 1
     if pos_weight is not None:
-        log_weight = (_broadcast("pos_weight", pos_weight, x) - 1) * y + 1
+        log_weight = (broadcast("pos_weight", pos_weight, x) - 1) * y + 1
     loss = (1 - y) * x - log_weight * logsigmoid(x)
     if weight is not None:
-        loss = loss * _broadcast("weight", weight, loss)
-    return _reduce(loss, _reduction(size_average, reduce, reduction))
+        loss = loss * broadcast("weight", weight, loss)
+    return reduced(loss, effective(size_average, reduce, reduction))
 
 
 @wide_inside
@@ -201,11 +210,11 @@ def nll_loss(
     Differs: a class outside [0, C) is not refused, since values are unknown under jit: it gives NaN.
     Source: ATen `LossNLL.cpp`.
     """
-    log_p, classes = check.floating("input", input), _classes(target)
+    log_p, classes = check.floating("input", input), integer_classes("target", target)
     axis = _class_axis(log_p, classes.shape)
     loss, factor = _nll(log_p, classes, _class_weight(weight, log_p, axis), ignore_index, axis)
-    reduction = _reduction(size_average, reduce, reduction)
-    return loss.sum() / factor.sum() if reduction == "mean" else _reduce(loss, reduction)
+    reduction = effective(size_average, reduce, reduction)
+    return loss.sum() / factor.sum() if reduction == "mean" else reduced(loss, reduction)
 
 
 @wide_inside
@@ -234,7 +243,7 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must be between 0 and 1, got {label_smoothing}")
     x, y = check.floating("input", input), check.number("target", target)
-    reduction = _reduction(size_average, reduce, reduction)
+    reduction = effective(size_average, reduce, reduction)
     if jnp.issubdtype(y.dtype, jnp.floating):
         return _cross_entropy_of_distribution(x, y, weight, reduction, label_smoothing)
     axis = _class_axis(x, y.shape)
@@ -242,11 +251,11 @@ def cross_entropy(
     loss, factor = _nll(log_p, y, factors, ignore_index, axis)
     scale = factor.sum() if reduction == "mean" else 1
     if label_smoothing == 0:
-        return loss.sum() / scale if reduction == "mean" else _reduce(loss, reduction)
+        return loss.sum() / scale if reduction == "mean" else reduced(loss, reduction)
     spread = -log_p if weight is None else -log_p * _along(factors, log_p, axis)
     uniform = jnp.where(y == ignore_index, 0, spread.sum(axis)) / x.shape[axis]
     mixed = (1 - label_smoothing) * loss + label_smoothing * uniform
-    return mixed.sum() / scale if reduction == "mean" else _reduce(mixed, reduction)
+    return mixed.sum() / scale if reduction == "mean" else reduced(mixed, reduction)
 
 
 @wide_inside
@@ -269,17 +278,12 @@ def kl_div(
     Differs: nothing; torch's warning that "mean" is not the definition is left out.
     Source: ATen `Loss.cpp`.
     """
-    x, y = _broadcast_pair(check.floating("input", input), check.floating("target", target))
-    reduction = _reduction(size_average, reduce, reduction, extra=("batchmean",))
+    x, y = broadcast_pair(check.floating("input", input), check.floating("target", target))
+    reduction = effective(size_average, reduce, reduction, extra=("batchmean",))
     loss = jnp.exp(y) * (y - x) if log_target else xlogy(y, y) - y * x
     if reduction == "batchmean":
         return loss.sum() / x.shape[0] if x.ndim else loss
-    return _reduce(loss, reduction)
-
-
-def _absolute(x: jax.Array) -> jax.Array:
-    """|x| with derivative 0 at 0, as in torch; JAX's own is 1 there."""
-    return x * jax.lax.stop_gradient(jnp.sign(x))
+    return reduced(loss, reduction)
 
 
 @jax.custom_jvp
@@ -317,70 +321,7 @@ def _cross_entropy_of_distribution(
     if weight is not None:
         term = term * _along(_class_weight(weight, x, axis), x, axis)
     loss = -term.sum(axis)
-    return _reduce(loss, reduction)
-
-
-def _reduction(size_average: bool | None, reduce: bool | None, reduction: str, extra: tuple[str, ...] = ()) -> str:
-    """The reduction meant, with torch's two deprecated flags taking precedence, as in torch."""
-    if size_average is not None or reduce is not None:
-        meant = "none" if reduce is False else "sum" if size_average is False else "mean"
-        message = f"size_average and reduce are deprecated; use reduction={meant!r} instead."
-        warnings.warn(message, stacklevel=3)
-        return meant
-    check.option("reduction", reduction, ("none", "mean", "sum", *extra))
-    return reduction
-
-
-def _reduce(loss: jax.Array, reduction: str) -> jax.Array:
-    return {"none": lambda: loss, "mean": loss.mean, "sum": loss.sum}[reduction]()
-
-
-def _weighted(loss: jax.Array, weight: ArrayLike | None, reduction: str) -> jax.Array:
-    if weight is None:
-        return _reduce(loss, reduction)
-    factor = _weight_like(weight, loss)
-    loss = loss * factor
-    return loss.sum() / factor.sum() if reduction == "mean" else _reduce(loss, reduction)
-
-
-def _weight_like(weight: ArrayLike, loss: jax.Array) -> jax.Array:
-    factor = check.number("weight", weight)
-    if factor.shape != loss.shape:
-        raise ValueError(f"weight must have the shape of input, got {factor.shape} and {loss.shape}")
-    return factor.astype(loss.dtype)
-
-
-def _pair(input: ArrayLike, target: ArrayLike) -> tuple[jax.Array, jax.Array]:
-    """Input and target in one shape and dtype; a shape that has to be broadcast is most often a mistake."""
-    x, y = check.number("input", input), check.number("target", target)
-    if x.shape != y.shape:
-        message = f"target {y.shape} differs from input {x.shape} and is broadcast; give them the same shape."
-        warnings.warn(message, stacklevel=3)
-    return _broadcast_pair(x, y)
-
-
-def _broadcast_pair(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    dtype = jnp.promote_types(x.dtype, y.dtype)
-    try:
-        shape = jnp.broadcast_shapes(x.shape, y.shape)
-    except ValueError as error:
-        raise ValueError(f"input {x.shape} and target {y.shape} can't be broadcast to one shape") from error
-    return jnp.broadcast_to(x.astype(dtype), shape), jnp.broadcast_to(y.astype(dtype), shape)
-
-
-def _broadcast(name: str, value: ArrayLike, like: jax.Array) -> jax.Array:
-    x = check.number(name, value)
-    try:
-        return jnp.broadcast_to(x, like.shape).astype(like.dtype)
-    except ValueError as error:
-        raise ValueError(f"{name} {x.shape} can't be broadcast to {like.shape}") from error
-
-
-def _classes(target: ArrayLike) -> jax.Array:
-    classes = check.number("target", target)
-    if not jnp.issubdtype(classes.dtype, jnp.integer):
-        raise TypeError(f"target must hold integer classes, got dtype {classes.dtype}")
-    return classes
+    return reduced(loss, reduction)
 
 
 def _class_axis(x: jax.Array, target_shape: tuple[int, ...]) -> int:

@@ -376,3 +376,22 @@ def LogSoftmax(dim: int | None = None) -> Layer:
     Source: `fnlearn.functional.log_softmax`.
     """
     return stateless(F.log_softmax, dim=dim)
+
+
+def Softmax2d() -> Layer:
+    """Softmax over the channels of an image.
+
+    Torch: `torch.nn.Softmax2d`.
+    Shape: (N, C, H, W) → (N, C, H, W), or (C, H, W) → (C, H, W).
+    Args: none.
+    Raises: ValueError, when applied, when the input has neither 3 nor 4 dimensions.
+    Differs: nothing.
+    Source: `fnlearn.functional.softmax`.
+    """
+
+    def over_channels(input: Any) -> Any:
+        if input.ndim not in (3, 4):
+            raise ValueError(f"input must have shape (N, C, H, W) or (C, H, W), got {input.shape}")
+        return F.softmax(input, -3)
+
+    return stateless(over_channels)

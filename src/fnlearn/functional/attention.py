@@ -1,0 +1,193 @@
+"""Attention: softmax(Q · Kᵀ · scale + mask) · V, alone and with the projections of several heads."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from fnlearn.functional import check
+from fnlearn.functional.precision import accumulator
+from fnlearn.functional.typing import ArrayLike
+
+# More scores than this are computed chunk by chunk of queries and again for the gradient (64 MiB in float32); a chunk
+# then has about a quarter as many.
+MANY_SCORES = 1 << 24
+
+
+def scaled_dot_product_attention(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    attn_mask: ArrayLike | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    *,
+    dropout_key: jax.Array | None = None,
+) -> jax.Array:
+    """Attention of queries to keys and values, softmax(Q · Kᵀ · scale + mask) · V.
+
+    Torch: `torch.nn.functional.scaled_dot_product_attention`.
+    Shape: query (*, H, L, E), key (*, H, S, E), value (*, H, S, F), leading dimensions broadcast → (*, H, L, F).
+    Args: query, key, value: floating-point, of one dtype. attn_mask: broadcast to (*, H, L, S); boolean, True where a
+        key takes part, or numbers that are added. dropout_p: the share of weights that is dropped, whatever the mode.
+        is_causal: query i attends to the keys 0 … i only. scale: 1 / √E when left out. enable_gqa: key and value have
+        fewer heads, each of which serves a group of queries' heads. dropout_key: needed when dropout_p is above 0.
+    Raises: ValueError when shapes don't fit, a mask is given with is_causal, or a key is missing; TypeError when dtypes
+        are wrong.
+    Differs: the random key is called dropout_key, since key is the keys; dropout draws from it, not from torch's
+        generator.
+    Source: Vaswani et al.: Attention Is All You Need (2017); ATen `attention.cpp`.
+    """
+    q, k, v = check.floating("query", query), check.floating("key", key), check.floating("value", value)
+    check.same_dtype(query=q, key=k, value=v)
+    _check_shapes(q, k, v, enable_gqa)
+    mask = None if attn_mask is None else _mask("attn_mask", attn_mask, q.dtype)
+    if mask is not None and is_causal:
+        raise ValueError("attn_mask and is_causal exclude each other, got both")
+    if not 0 <= dropout_p <= 1:
+        raise ValueError(f"dropout_p must be between 0 and 1, got {dropout_p}")
+    if dropout_p > 0 and dropout_key is None:
+        raise ValueError("scaled_dot_product_attention drops weights: pass dropout_key=jax.random.key(...)")
+    options: dict[str, Any] = {
+        "dropout_p": dropout_p,
+        "causal": is_causal,
+        "scale": q.shape[-1] ** -0.5 if scale is None else scale,
+    }
+    scores = math.prod(jnp.broadcast_shapes(q.shape[:-2], _heads(k, q, enable_gqa))) * q.shape[-2] * k.shape[-2]
+    if mask is not None:
+        _check_mask(mask, q, k, enable_gqa)
+    if scores > MANY_SCORES and q.shape[-2] > 1:
+        rows = max(q.shape[-2] * MANY_SCORES // (4 * scores), 1)
+        return _by_chunks(q, k, v, mask, dropout_key, rows, options)
+    return _attend(q, k, v, mask, dropout_key, 0, **options)
+
+
+def _check_shapes(q: jax.Array, k: jax.Array, v: jax.Array, grouped: bool) -> None:
+    if min(q.ndim, k.ndim, v.ndim) < 2:
+        raise ValueError(f"query, key and value must have shape (*, L, E), got {q.shape}, {k.shape} and {v.shape}")
+    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        raise ValueError(
+            f"query (*, L, E), key (*, S, E) and value (*, S, F) don't fit: {q.shape}, {k.shape}, {v.shape}"
+        )
+    if grouped:
+        if min(q.ndim, k.ndim, v.ndim) < 3:
+            raise ValueError(f"enable_gqa needs heads, (*, H, L, E), got {q.shape}, {k.shape} and {v.shape}")
+        if k.shape[-3] != v.shape[-3] or not k.shape[-3] or q.shape[-3] % k.shape[-3]:
+            raise ValueError(
+                f"{q.shape[-3]} heads of query can't be shared by {k.shape[-3]} of key, {v.shape[-3]} of value"
+            )
+    try:
+        jnp.broadcast_shapes(q.shape[:-2], _heads(k, q, grouped), _heads(v, q, grouped))
+    except ValueError as error:
+        raise ValueError(
+            f"query {q.shape}, key {k.shape} and value {v.shape} don't fit: other leading shapes"
+        ) from error
+
+
+def _heads(x: jax.Array, q: jax.Array, grouped: bool) -> tuple[int, ...]:
+    """The leading dimensions of keys, as if each query's head had its own."""
+    return (*x.shape[:-3], q.shape[-3]) if grouped else x.shape[:-2]
+
+
+def _mask(name: str, value: ArrayLike, dtype: Any) -> jax.Array:
+    mask = jnp.asarray(value)
+    if mask.dtype != jnp.bool_ and mask.dtype != dtype:
+        raise TypeError(f"{name} must be boolean or of query's dtype {dtype}, got dtype {mask.dtype}")
+    return mask
+
+
+def _check_mask(mask: jax.Array, q: jax.Array, k: jax.Array, grouped: bool) -> None:
+    shape = (*jnp.broadcast_shapes(q.shape[:-2], _heads(k, q, grouped)), q.shape[-2], k.shape[-2])
+    try:
+        jnp.broadcast_shapes(mask.shape, shape)
+    except ValueError as error:
+        raise ValueError(f"attn_mask {mask.shape} can't be broadcast to {shape}") from error
+
+
+def _attend(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    mask: jax.Array | None,
+    key: jax.Array | None,
+    first: jax.Array | int,
+    *,
+    dropout_p: float,
+    causal: bool,
+    scale: float,
+) -> jax.Array:
+    """The attention of the queries from the `first` on."""
+    scores = _product(q, k, "le,se->ls") * scale
+    if causal:
+        last = jnp.arange(q.shape[-2])[:, None] + first
+        mask = jnp.arange(k.shape[-2])[None] <= last
+    if mask is not None:
+        lines = jnp.expand_dims(mask, tuple(range(scores.ndim - mask.ndim))) if mask.ndim < scores.ndim else mask
+        shape = jnp.broadcast_shapes(lines.shape, scores.shape)
+        lines, scores = jnp.broadcast_to(lines, shape), jnp.broadcast_to(scores, shape)
+        scores = jnp.where(lines, scores, -jnp.inf) if mask.dtype == jnp.bool_ else scores + lines.astype(scores.dtype)
+    weights = _softmax(scores) if mask is not None else jax.nn.softmax(scores, -1)
+    if dropout_p > 0:
+        weights = _drop(weights, dropout_p, key)
+    return _product(weights.astype(v.dtype), v, "ls,sf->lf").astype(v.dtype)
+
+
+def _product(x: jax.Array, y: jax.Array, form: str) -> jax.Array:
+    """A product of matrices in the last dimensions, where a head of y may serve several of x."""
+    left, right, out = form[:2], form[3:5], form[-2:]
+    wide = accumulator(x.dtype)
+    if x.ndim < 3 or y.ndim < 3 or y.shape[-3] in (1, x.shape[-3]) or x.shape[-3] == 1:
+        return jnp.einsum(f"...{left},...{right}->...{out}", x, y, preferred_element_type=wide)
+    grouped = x.reshape(*x.shape[:-3], y.shape[-3], -1, *x.shape[-2:])
+    product = jnp.einsum(f"...hg{left},...h{right}->...hg{out}", grouped, y, preferred_element_type=wide)
+    return product.reshape(*product.shape[:-4], x.shape[-3], *product.shape[-2:])
+
+
+def _softmax(scores: jax.Array) -> jax.Array:
+    """Softmax of the last dimension; all 0, and without gradient, where every score is -inf."""
+    masked = (scores == -jnp.inf).all(-1, keepdims=True)
+    safe = jnp.where(masked, 0, scores)
+    return jnp.where(masked, 0, jax.nn.softmax(safe, -1))
+
+
+def _drop(weights: jax.Array, p: float, key: jax.Array | None) -> jax.Array:
+    if key is None:
+        raise ValueError("attention drops weights: pass a key")
+    if p == 1:
+        return jnp.zeros_like(weights)
+    kept = jax.random.bernoulli(key, 1 - p, weights.shape)
+    return jnp.where(kept, weights / (1 - p), 0)
+
+
+def _by_chunks(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    mask: jax.Array | None,
+    key: jax.Array | None,
+    rows: int,
+    options: dict[str, Any],
+) -> jax.Array:
+    """The same over chunks of queries, one after the other, so that L × S scores never exist at once."""
+    length = q.shape[-2]
+    number = -(-length // rows)
+    fill = number * rows - length
+    split = mask is not None and mask.ndim > 1 and mask.shape[-2] == length
+
+    def chunks(x: jax.Array) -> jax.Array:
+        padded = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, fill), (0, 0)])
+        return jnp.moveaxis(padded.reshape(*x.shape[:-2], number, rows, x.shape[-1]), -3, 0)
+
+    @jax.checkpoint
+    def one(chunk: tuple[jax.Array, jax.Array, jax.Array | None]) -> jax.Array:
+        position, queries, lines = chunk
+        drawn = None if key is None else jax.random.fold_in(key, position)
+        return _attend(queries, k, v, lines if split else mask, drawn, position * rows, **options)
+
+    out = lax.map(one, (jnp.arange(number), chunks(q), chunks(mask) if split and mask is not None else None))
+    out = jnp.moveaxis(out, 0, -3)  # (*, chunks, rows, F)
+    return out.reshape(*out.shape[:-3], number * rows, out.shape[-1])[..., :length, :]

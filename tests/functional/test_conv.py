@@ -1,0 +1,60 @@
+"""What the table of cases can't say about convolutions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as TF
+
+import fnlearn.functional as F
+from fnlearn.functional import conv_cpu
+from fnlearn.functional.conv_lowering import Window, plain
+from tests.cases.table import R
+from tests.reference import check
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch's own, about its speed
+@pytest.mark.parametrize("kernel", [(2, 2), (4, 3)])
+def test_same_padding_puts_the_odd_zero_at_the_end(kernel):
+    check(TF.conv2d, F.conv2d, (R(2, 4, 7, 6), R(6, 4, *kernel), R(6)), {"padding": "same"})
+
+
+FORMS = [
+    ("UNROLLED", (2, 4, 7, 6), (8, 1, 3, 2), Window((2, 1), ((1, 1), (0, 1)), (1, 1), (1, 2), 4)),
+    ("UNROLLED", (2, 4, 9, 8), (4, 1, 5, 5), Window((2, 1), ((2, 2), (2, 2)), (1, 1), (1, 1), 4)),
+    ("UNROLLED", (2, 8, 6, 5), (8, 2, 3, 3), Window((2, 1), ((0, 0), (1, 1)), (1, 1), (1, 1), 4)),
+    ("POINTWISE", (2, 5, 6, 5), (3, 5, 1, 1), Window((2, 3), ((0, 0), (0, 0)), (1, 1), (1, 1), 1)),
+    ("COPIED", (2, 64, 4, 3), (64, 64, 3, 3), Window((2, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)),
+]
+
+
+@pytest.mark.parametrize(("name", "x", "w", "window"), FORMS, ids=lambda v: v if isinstance(v, str) else "")
+def test_forms_for_the_cpu_have_the_plain_forms_derivatives(name, x, w, window):
+    """First and second derivatives, forward and backward, alone and batched."""
+    form = conv_cpu.form_of(x, w, window)
+    assert form is getattr(conv_cpu, name)
+    with jax.enable_x64(True):
+        a, b = jnp.asarray(R(*x)) / 8, jnp.asarray(R(*w)) / 8
+        answers = []
+        for fn in (lambda a, b: conv_cpu.convolve(a, b, window, form), lambda a, b: plain(a, b, window)):
+            gradients = jax.grad(lambda a, b, fn=fn: (fn(a, b) ** 2).sum(), (0, 1))
+            second = jax.jvp(gradients, (a, b), (b.sum() + a, b))
+            batched = jax.vmap(gradients, (0, None))(jnp.stack([a, 2 * a]), b)
+            answers.append(jax.tree.leaves((fn(a, b), second, batched)))
+        for mine, theirs in zip(*answers, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_a_gradient_that_is_not_asked_for_is_not_computed():
+    """The first layer's input has none: the rule is called with the weight's tangent alone."""
+    x, w = jnp.ones((1, 4, 5, 5)), jnp.ones((4, 1, 3, 3))
+    text = str(jax.make_jaxpr(jax.grad(lambda w: F.conv2d(x, w, groups=4).sum()))(w))
+    both = str(jax.make_jaxpr(jax.grad(lambda x, w: F.conv2d(x, w, groups=4).sum(), (0, 1)))(x, w))
+    assert len(text) < len(both)
+
+
+def test_torch_takes_lists_of_one():
+    x, w = R(1, 2, 4, 4).astype("float32"), R(2, 2, 2, 2).astype("float32")
+    theirs = TF.conv2d(torch.from_numpy(x), torch.from_numpy(w), stride=[2])
+    np.testing.assert_allclose(F.conv2d(x, w, stride=[2]), theirs, rtol=1e-5, atol=1e-5)

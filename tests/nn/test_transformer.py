@@ -1,0 +1,120 @@
+"""Stacks of Transformer layers against torch's, which take built layers, and what attention draws."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+import fnlearn.functional as F
+from fnlearn import nn, tree
+from fnlearn.equivalence import assert_equivalent
+from tests.cases.table import R
+from tests.reference import jax_layer, torch_layer
+
+SRC, TGT = R(5, 2, 4), R(3, 2, 4, seed=1)
+
+
+def stacks(kind):
+    mine = getattr(nn, f"Transformer{kind}")(getattr(nn, f"Transformer{kind}Layer")(4, 2, 8, 0.0), 2, nn.LayerNorm(4))
+    built = getattr(torch.nn, f"Transformer{kind}Layer")(4, 2, 8, 0.0)
+    return mine, getattr(torch.nn, f"Transformer{kind}")(built, 2, torch.nn.LayerNorm(4))
+
+
+SIZES = (4, 2, 1, 2, 8, 0.0)
+STACKS = [
+    (lambda: stacks("Encoder"), (SRC,)),
+    (lambda: stacks("Decoder"), (TGT, SRC)),
+    (lambda: (nn.Transformer(*SIZES), torch.nn.Transformer(*SIZES)), (SRC, TGT)),
+]
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+@pytest.mark.parametrize(("build", "inputs"), STACKS, ids=["encoder", "decoder", "transformer"])
+def test_stacks(build, inputs):
+    """Names in torch's order, shapes, outputs and gradients."""
+    layer, module = build()
+    params, _ = layer.init(jax.random.key(0))
+    shapes = {name: x.shape for name, x in tree.flatten(params).items()}
+    assert list(shapes.items()) == [(name, tuple(p.shape)) for name, p in module.named_parameters()]
+    mine = jax_layer(layer, module, inputs, "float32", True)
+    assert_equivalent(
+        torch_layer(module, inputs, "float32"),
+        mine,
+        torch_layer(module, [x.astype("float32").astype("float64") for x in inputs], "float64"),
+    )
+
+
+def test_attention_in_chunks_is_attention(monkeypatch):
+    """Queries taken chunk by chunk, with every kind of mask, give the same values and gradients."""
+    from fnlearn.functional import attention
+
+    q, k, v = (jnp.asarray(R(2, 7, 3, seed=i), "float32") for i in range(3))
+    masks = [{}, {"is_causal": True}, {"attn_mask": jnp.asarray(R(7, 7, seed=4), "float32")}]
+
+    def answers(options):
+        return jax.value_and_grad(lambda *x: F.scaled_dot_product_attention(*x, **options).sum(), (0, 1, 2))(q, k, v)
+
+    whole = [answers(options) for options in masks]
+    monkeypatch.setattr(attention, "MANY_SCORES", 28)  # chunks of one query each
+    assert_equivalent({"out": whole}, {"out": [answers(options) for options in masks]})
+
+
+def test_attention_drops_and_scales_its_weights():
+    """With values 1, a query's result is the share of the weights that were kept over that expected."""
+    q, v = jnp.zeros((1000, 4)), jnp.ones((50, 1))
+    out = F.scaled_dot_product_attention(q, jnp.zeros((50, 4)), v, dropout_p=0.3, dropout_key=jax.random.key(0))
+    kept = np.asarray(out) * 0.7 * 50
+    np.testing.assert_allclose(kept, kept.round(), atol=1e-3)
+    assert abs(kept.mean() / 50 - 0.7) < 5 * (0.3 * 0.7 / 50_000) ** 0.5
+
+
+def test_multi_head_attention_draws_in_training_only():
+    layer, x = nn.MultiheadAttention(4, 2, dropout=0.5), jnp.asarray(SRC, "float32")
+    params, buffers = layer.init(jax.random.key(0))
+    (_, weights), _ = layer.apply(
+        params, buffers, x, x, x, train=True, key=jax.random.key(1), average_attn_weights=False
+    )
+    assert 0.2 < float((weights == 0).mean()) < 0.8
+    (_, weights), _ = layer.apply(params, buffers, x, x, x)
+    np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-6)
+    with pytest.raises(ValueError, match="pass dropout_key"):
+        layer.apply(params, buffers, x, x, x, train=True)
+
+
+def test_causal_mask_is_torchs():
+    mine = nn.Transformer.generate_square_subsequent_mask(4)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(mine, torch.nn.Transformer.generate_square_subsequent_mask(4).numpy())
+
+
+def test_transformer_starts_from_xaviers_distribution():
+    params, _ = nn.Transformer(16, 2, 1, 1, 40).init(jax.random.key(0))
+    for name, x in tree.flatten(params).items():
+        if x.ndim > 1:
+            bound = (6 / sum(x.shape)) ** 0.5
+            assert 0.9 * bound < float(jnp.abs(x).max()) <= bound, name
+
+
+def test_adaptive_softmax_gives_log_probabilities_and_classes():
+    module = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 10, [3, 6], 2.0)
+    params = tree.unflatten({k: jnp.asarray(v.detach().numpy()) for k, v in module.state_dict().items()})
+    layer, x = nn.AdaptiveLogSoftmaxWithLoss(8, 10, [3, 6], 2.0), R(7, 8).astype("float32")
+    log_p, _ = layer.apply(params, {}, x, method="log_prob")
+    assert_equivalent(module.log_prob(torch.from_numpy(x)).detach(), log_p)
+    likeliest, _ = layer.apply(params, {}, x, method="predict")
+    np.testing.assert_array_equal(likeliest, module.predict(torch.from_numpy(x)).numpy())
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: nn.MultiheadAttention(5, 2), "num_heads must divide"),
+        (lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"), "activation must be 'relu', 'gelu'"),
+        (lambda: nn.AdaptiveLogSoftmaxWithLoss(8, 10, [6, 3]), "cutoffs must be rising"),
+        (lambda: nn.LinearCrossEntropyOptions(acc_policy="fast"), "acc_policy must be one of"),
+        (lambda: nn.LinearCrossEntropyOptions(chunking_method="rows"), "chunking_method must be"),
+    ],
+)
+def test_errors(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
