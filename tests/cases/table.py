@@ -16,9 +16,15 @@ class Case(NamedTuple):
     kwargs: dict[str, Any]
 
     def __str__(self) -> str:
-        shapes = [str(list(x.shape)).replace(" ", "") if isinstance(x, np.ndarray) else str(x) for x in self.args]
-        options = [f"{k}={list(v.shape) if isinstance(v, np.ndarray) else v}" for k, v in self.kwargs.items()]
-        return f"{self.name}({','.join(shapes + options)})".replace(" ", "")
+        options = [f"{name}={told(value)}" for name, value in self.kwargs.items()]
+        return f"{self.name}({','.join([told(x) for x in self.args] + options)})".replace(" ", "")
+
+
+def told(value: Any) -> str:
+    """An argument in a test's name: an array by its shape, a function by its name."""
+    if isinstance(value, np.ndarray):
+        return str(list(value.shape))
+    return str(getattr(value, "__name__", value))
 
 
 def case(name: str, *args: Any, **kwargs: Any) -> Case:

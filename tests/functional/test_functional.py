@@ -15,7 +15,7 @@ import fnlearn.functional as F
 from fnlearn.equivalence import assert_equivalent
 from tests.cases import CASES, ELEMENTWISE, ERRORS
 from tests.cases.table import Case
-from tests.reference import check, is_float, jax_answers, precision, torch_answers
+from tests.reference import check, is_float, jax_answers, torch_answers
 
 KEYS = ("key", "dropout_key")  # the latter where torch's own key is the attention's
 

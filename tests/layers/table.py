@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
+from tests.cases.table import told
 
 
 class LayerCase(NamedTuple):
@@ -13,9 +13,10 @@ class LayerCase(NamedTuple):
     random: bool
 
     def __str__(self) -> str:
-        options = [str(value) for value in self.args] + [f"{name}={value}" for name, value in self.kwargs.items()]
-        shapes = ["×".join(map(str, x.shape)) if isinstance(x, np.ndarray) else str(x) for x in self.inputs]
-        return f"{self.name}({','.join(options)})({','.join(shapes)})".replace(" ", "")
+        options = [told(value) for value in self.args] + [
+            f"{name}={told(value)}" for name, value in self.kwargs.items()
+        ]
+        return f"{self.name}({','.join(options)})({','.join(map(told, self.inputs))})".replace(" ", "")
 
 
 def layer(name: str, *args: Any, inputs: tuple[Any, ...], random: bool = False, **kwargs: Any) -> LayerCase:

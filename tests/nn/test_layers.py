@@ -14,18 +14,15 @@ from fnlearn.equivalence import assert_equivalent
 from tests.layers import LAYERS
 from tests.reference import as_seen, jax_layer, precision, torch_layer
 
-SPECIAL = {
-    "Buffer",
-    "Layer",
-    "Parameter",
-    "Sequential",
-    "compose",
-    "init",
-    "spectral_norm",
-    "weight_norm",
-}  # no layers, or containers, which have tests of their own
+# no layers, layers made of layers, and layers that start from an input or draw in evaluation: they have other tests
+SPECIAL = {"Buffer", "Layer", "LinearCrossEntropyOptions", "NLLLoss2d", "Parameter", "Sequential", "Transformer"}
+SPECIAL |= {"TransformerDecoder", "TransformerEncoder", "compose", "init", "spectral_norm", "weight_norm"}
+SPECIAL |= {"FractionalMaxPool2d", "FractionalMaxPool3d"} | {name for name in nn.__all__ if name.startswith("Lazy")}
+# torch writes these as (*args, **kwargs) or defaults to a function of its own
+UNTOLD = {"GRU", "LSTM", "RNN", "Softmax2d", "TransformerDecoderLayer", "TransformerEncoderLayer"}
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections")  # torch says so once: they are slow there
 @pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", LAYERS, ids=str)
@@ -60,7 +57,7 @@ def test_every_layer_is_in_the_table():
     assert {case.name for case in LAYERS} | SPECIAL == set(nn.__all__)
 
 
-@pytest.mark.parametrize("name", sorted({case.name for case in LAYERS}))
+@pytest.mark.parametrize("name", sorted({case.name for case in LAYERS} - UNTOLD))
 def test_constructor_is_torchs(name):
     mine = inspect.signature(getattr(nn, name)).parameters.values()
     theirs = list(inspect.signature(getattr(torch.nn, name)).parameters.values())
