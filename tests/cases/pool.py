@@ -18,6 +18,12 @@ def places(*shape: int, within: int) -> np.ndarray:
 
 
 CASES = [
+    case("max_pool1d_with_indices", X1, 3),
+    case("max_pool2d_with_indices", X2, 2),
+    case("max_pool3d_with_indices", X3, 2),
+    case("adaptive_max_pool1d_with_indices", X1, 4),
+    case("adaptive_max_pool2d_with_indices", X2, 3),
+    case("adaptive_max_pool3d_with_indices", X3, 2),
     case("avg_pool1d", X1, 3),
     case("avg_pool1d", X1[0], 3, 2, 1, count_include_pad=False),
     case("avg_pool1d", X1, 4, 3, 2, ceil_mode=True),
@@ -76,7 +82,7 @@ ERRORS = [
     (case("max_pool1d", X1, 3, 0), ValueError, r"stride must be above 0, got \(0,\)"),
     (case("max_pool1d", X1[:, :0], 3), ValueError, r"must not be empty except for its batch, got shape \(2, 0, 11\)"),
     (case("max_pool2d", X2, 12), ValueError, "input is too small: 7 with padding=0 for kernel_size=12"),
-    (case("max_pool3d", [[["a"]]], 2), TypeError, "input must be an array of numbers, got list"),
+    (case("max_pool3d", "text", 2), TypeError, "input must be an array of numbers"),
     (case("max_unpool1d", X1, X1, 2), TypeError, "indices must be integers, got dtype float"),
     (case("max_unpool1d", X1, np.zeros((2, 3, 5), int), 2), ValueError, "indices must have the shape of input"),
     (

@@ -30,9 +30,6 @@ RANDOM = {name for name in F.__all__ if draws_from(name)}
 WITHOUT_TORCH = {name for name in F.__all__ if not hasattr(TF, name)}  # siblings that return what torch would change, …
 
 
-WIDE_ONLY = {"pdist"}  # torch has no narrow kernel for it on the CPU
-
-
 def both(case: Case):
     return getattr(TF, case.name), getattr(F, case.name)
 
@@ -45,10 +42,15 @@ def test_forward_and_gradient(case, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("case", [case for case in CASES if case.name not in WIDE_ONLY], ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_narrow_dtypes(case, dtype):
     theirs, mine = both(case)
-    check(theirs, mine, case.args, case.kwargs, dtype, gradients=False)
+    try:
+        check(theirs, mine, case.args, case.kwargs, dtype, gradients=False)
+    except NotImplementedError:  # torch has no narrow kernel for it on the CPU: then ours must give what float32 gives
+        narrow = jax_answers(mine, case.args, case.kwargs, dtype, gradients=False)
+        wide = jax_answers(mine, case.args, case.kwargs, "float32", gradients=False)
+        assert_equivalent(wide, jax.tree.map(lambda x: x.astype("float32"), narrow), rtol=0.1, atol=0.1)
 
 
 @pytest.mark.parametrize("case", ELEMENTWISE, ids=str)

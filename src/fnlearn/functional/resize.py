@@ -6,7 +6,6 @@ gradient gathers as the value does, and nothing is scattered.
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -52,8 +51,9 @@ def interpolate(
         bicubic only. recompute_scale_factor: derive the factor again from the rounded size. antialias: widen the filter
         when shrinking; for bilinear, bicubic and lanczos, which needs it.
     Raises: ValueError when sizes, mode and options don't fit; TypeError when input is neither float nor uint8.
-    Differs: uint8 is computed in float32 and rounded, which can differ by 1 from torch's fixed-point sums. Where an
-        output sums more than 16 inputs, a NaN or infinity reaches all outputs of its row.
+    Differs: where a scale_factor leaves the size as it is, torch's bicubic gradient is the identity's, ours the
+        function's. uint8 is computed in float32 and rounded, which can differ by 1 from torch's fixed-point sums. Where
+        an output sums more than 16 inputs, a NaN or infinity reaches all outputs of its row.
     Source: ATen `UpSample.h`, `UpSampleKernel.cpp`; Keys: Cubic convolution interpolation (1981).
     """
     x = check.number("input", input)
@@ -264,7 +264,7 @@ def _each_dimension(apply: Callable[..., jax.Array], x: jax.Array, tables: list[
 
 @wide_inside
 def _sums(x: jax.Array, tables: list[Taps]) -> jax.Array:
-    return _each_dimension(_banded, x, tables)
+    return _each_dimension(_weighted, x, tables)
 
 
 def _pick(x: jax.Array, taps: Taps, axis: int) -> jax.Array:
@@ -274,29 +274,7 @@ def _pick(x: jax.Array, taps: Taps, axis: int) -> jax.Array:
     if times and np.array_equal(index, np.repeat(np.arange(old), times)):
         wide = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
         return jnp.broadcast_to(jnp.expand_dims(x, axis + 1), wide).reshape(*x.shape[:axis], -1, *x.shape[axis + 1 :])
-    return _banded(x, taps, axis) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.take(x, index, axis)
-
-
-def _banded(x: jax.Array, taps: Taps, axis: int) -> jax.Array:
-    forward, backward = (
-        partial(_weighted, taps=taps, axis=axis),
-        partial(_weighted, taps=_transpose(taps, x.shape[axis]), axis=axis),
-    )
-    return jax.custom_derivatives.linear_call(lambda _, x: forward(x), lambda _, x: backward(x), (), x)
-
-
-def _transpose(taps: Taps, old: int) -> Taps:
-    """The table of the transposed matrix: for each input the outputs that sum it."""
-    rows, columns = np.nonzero(taps.valid)
-    inputs, weights = taps.source[rows, columns], taps.weight[rows, columns]
-    order = np.argsort(inputs, kind="stable")
-    amounts = np.bincount(inputs, minlength=old)
-    place = np.arange(len(order)) - np.repeat(np.cumsum(amounts) - amounts, amounts)
-    shape = (old, max(amounts.max(), 1))
-    index, weight, counts = np.zeros(shape, int), np.zeros(shape), np.zeros(shape, bool)
-    at = inputs[order], place
-    index[at], weight[at], counts[at] = rows[order], weights[order], True
-    return Taps(index, weight, counts)
+    return _weighted(x, taps, axis) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.take(x, index, axis)
 
 
 def _weighted(x: jax.Array, taps: Taps, axis: int) -> jax.Array:
