@@ -109,7 +109,9 @@ def torch_signature(name):
     try:
         found = inspect.signature(sibling or getattr(TF, name)).parameters.values()
     except ValueError:
-        call = re.search(rf"\b{name}\((.*?)\) -> ", getattr(TF, name).__doc__, re.DOTALL).group(1)
+        shown = re.search(rf"\b{name}\((.*?)\) -> ", getattr(TF, name).__doc__, re.DOTALL)
+        assert shown is not None, f"{name} needs a row in BUILTIN"
+        call = shown.group(1)
         arguments = " ".join(call.split()).replace("*,", "")
         found = inspect.signature(eval(f"lambda {arguments}: None")).parameters.values()
     return [(p.name, p.default) for p in found]

@@ -176,7 +176,7 @@ def eye(shape: Shape, *, dtype: DTypeLike | None = None) -> jax.Array:
     Source: `torch.nn.init`.
     """
     _refuse_rank(shape, (2,))
-    return jnp.eye(*shape, dtype=dtype or jnp.float32)
+    return jnp.eye(shape[0], shape[1], dtype=dtype or jnp.float32)
 
 
 def dirac(shape: Shape, groups: int = 1, *, dtype: DTypeLike | None = None) -> jax.Array:

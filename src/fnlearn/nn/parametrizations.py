@@ -61,11 +61,10 @@ def spectral_norm(
         if weight.ndim < 2:
             return {"original": weight}, {}
         matrix = _as_matrix(weight, dim or 0)
-        drawn = (
-            initial.normal(random.named(key, vector), (size,), dtype=weight.dtype)
-            for vector, size in zip(("_u", "_v"), matrix.shape, strict=True)
-        )
-        u, v = _iterate(matrix, *(_unit(vector, eps) for vector in drawn), 15, eps)
+        rows, columns = matrix.shape
+        u = _unit(initial.normal(random.named(key, "_u"), (rows,), dtype=weight.dtype), eps)
+        v = _unit(initial.normal(random.named(key, "_v"), (columns,), dtype=weight.dtype), eps)
+        u, v = _iterate(matrix, u, v, 15, eps)
         return {"original": weight}, {"0": {"_u": u, "_v": v}}
 
     def compute(own: Tree, state: Tree, train: bool) -> tuple[jax.Array, Tree]:
