@@ -52,7 +52,7 @@ def interpolate(
         when shrinking; for bilinear, bicubic and lanczos, which needs it.
     Raises: ValueError when sizes, mode and options don't fit; TypeError when input is neither float nor uint8.
     Differs: where a scale_factor leaves the size as it is, torch's bicubic gradient is the identity's, ours the
-        function's. uint8 is computed in float32 and rounded once, torch after each dimension: by 1 apart, and by up to 8
+        function's. uint8 is computed in float32 and rounded once, torch after each dimension: by 1 apart, by up to 8
         seen in bicubic mode, which overshoots. Where an output sums more than 16 inputs, a NaN or infinity reaches all
         outputs of its row.
     Source: ATen `UpSample.h`, `UpSampleKernel.cpp`; Keys: Cubic convolution interpolation (1981).
