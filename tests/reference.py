@@ -6,7 +6,7 @@ differentiated, keyword ones are constants.
 
 import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -140,13 +140,6 @@ def jax_layer(
         answers["grad"] = {name: answers["grad"][name] for name in (*floats, *params)}
     answers["buffers"] = tree.flatten(after)
     return answers
-
-
-def spread(samples: Sequence[Any], most: int) -> list[Any]:
-    """At most so many of the samples, evenly spaced, the first and the last among them."""
-    if len(samples) <= most:
-        return list(samples)
-    return [samples[round(i * (len(samples) - 1) / (most - 1))] for i in range(most)]
 
 
 def precision(dtype: str) -> contextlib.AbstractContextManager[Any]:
