@@ -21,7 +21,6 @@ Run = Callable[[int], Any]  # so many units of work, from the same start each ti
 Prepare = Callable[[], Run]  # everything that is done once: data, weights, jax.jit, torch.compile
 Result = dict[str, Any]  # plain data, as it is written to JSON
 
-SHORTEST = 0.1  # seconds a measurement lasts at least, so that the clock and the scheduler don't matter
 PATIENCE = 3.0  # seconds after which a trial that is slow is measured no more
 MAY_FAIL = "compiled"  # torch.compile needs a compiler, which not every machine has
 TRIALS = 3  # measurements of each form before the fastest is kept
@@ -46,12 +45,19 @@ class Side(NamedTuple):
         return self.name != "fnlearn"
 
 
+def everything(outputs: Any) -> Any:
+    """What most cases compare."""
+    return outputs
+
+
 class Case(NamedTuple):
     """Work that all sides do.
 
     Args: name: of its file in `results`. title: for the table. unit: of work: "epoch", "step", "call". target: how many
         times faster than the faster PyTorch side fnlearn should be. sides: "eager" first, the reference for outputs.
         reference: eager in float64, the yardstick for rounding. compared: units after which outputs are compared.
+        rounds: how often each side is timed. shortest: seconds a measurement lasts at least, so that the clock and the
+        scheduler don't matter. seen: what of the outputs is compared. file: of `results`, which cases may share.
     """
 
     name: str
@@ -61,6 +67,10 @@ class Case(NamedTuple):
     sides: tuple[Side, ...]
     reference: Prepare | None = None
     compared: int = 20
+    rounds: int = 15
+    shortest: float = 0.1
+    seen: Callable[[Any], Any] = everything
+    file: str = ""
 
 
 class Trial(NamedTuple):
@@ -78,20 +88,23 @@ class Trial(NamedTuple):
 Tick = Callable[[str, float], None]  # what is going on, and the share that is done
 
 
-def measure(case: Case, rounds: int = 15, quick: bool = False, tick: Tick = lambda stage, share: None) -> Result:
+def measure(
+    case: Case, rounds: int | None = None, quick: bool = False, tick: Tick = lambda stage, share: None
+) -> Result:
     """Try every form, compare the outputs of the fastest, and time them in turn, round by round.
 
-    Args: case: what to measure. rounds: how often each side is timed. quick: a hundredth of the work, to see that it
-        runs. tick: told of the progress.
+    Args: case: what to measure. rounds: how often each side is timed, the case's own number when left out. quick: a
+        hundredth of the work, to see that it runs. tick: told of the progress.
     Returns: all that was found; "complete" is False when an interrupt ended it after some rounds.
     Raises: KeyboardInterrupt when interrupted before the first round was over.
     """
+    rounds = rounds or case.rounds
     chosen: dict[str, Trial] = {}
     found: dict[str, Result] = {}
     for side in case.sides:
         tick(f"{case.name}: trying {side.name}", 0.0)
         side = side._replace(units=max(1, side.units // 100)) if quick else side
-        best, tried = _fastest(side, 0.0 if quick else SHORTEST)
+        best, tried = _fastest(side, 0.0 if quick else case.shortest)
         found[side.name] = {"units": side.units, "tried": tried}
         if best is not None:
             chosen[side.name] = best
@@ -103,7 +116,8 @@ def measure(case: Case, rounds: int = 15, quick: bool = False, tick: Tick = lamb
     for name, seconds in times.items():
         found[name] |= _summary(seconds)
     result: Result = {"case": case.name, "title": case.title, "unit": case.unit, "target": case.target, "quick": quick}
-    result |= {"compared": case.compared, "rounds": min(map(len, times.values()), default=0)}
+    result |= {"file": case.file or case.name, "compared": case.compared}
+    result |= {"rounds": min(map(len, times.values()), default=0)}
     result |= {"complete": result["rounds"] == rounds, "machine": machine.description(), "sides": found}
     return result | _verdict(case, found, times)
 
@@ -173,11 +187,11 @@ def _use(threads: int, in_torch: bool) -> None:
 
 def _agreement(case: Case, chosen: dict[str, Trial]) -> dict[str, Result]:
     """Every side's outputs after the same work from the same start, next to eager's."""
-    outputs = {name: trial.run(case.compared) for name, trial in chosen.items()}
+    outputs = {name: case.seen(trial.run(case.compared)) for name, trial in chosen.items()}
     expected = outputs.get(case.sides[0].name)
     if expected is None:
         return {}
-    wide = None if case.reference is None else case.reference()(case.compared)
+    wide = None if case.reference is None else case.seen(case.reference()(case.compared))
     return {name: _compared(expected, output, wide) for name, output in outputs.items()}
 
 

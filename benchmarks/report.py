@@ -1,4 +1,4 @@
-"""Turn the results into the tables of `README.md` and the charts beside the results: `python -m benchmarks.report`."""
+"""Turn the results into the READMEs' tables and the charts beside the results: `python -m benchmarks.report`."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,10 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks import figures
+from benchmarks.figures import times
 from benchmarks.harness import Result
+from benchmarks.ops import page
 from fnlearn import files
 
 HERE = Path(__file__).parent
@@ -20,26 +23,38 @@ COLUMNS = (
 
 def main() -> None:
     """Write the tables and the charts for `results` and each folder in it, one machine each."""
-    parts = []
+    parts, details = [], []
     for directory in [RESULTS, *sorted(path for path in RESULTS.iterdir() if path.is_dir())]:
         results = load(directory)
-        if results:
-            picture = chart(results, directory / "ratios.svg").relative_to(HERE).as_posix()
+        single = [result for result in results if result["case"].startswith("ops_")]
+        whole = [result for result in results if result not in single]
+        parts += [machine_line(results)] if results else []
+        if whole:
+            picture = chart(whole, directory / "ratios.svg").relative_to(HERE).as_posix()
             alt = f"How many times faster fnlearn is, case by case, in {directory.relative_to(HERE).as_posix()}"
-            parts += [machine_line(results), table(results), f"![{alt}]({picture})"]
-    readme = HERE / "README.md"
-    write(readme, insert(readme.read_text(encoding="utf-8"), "\n\n".join(parts)).encode())
+            parts += [table(whole), f"![{alt}]({picture})"]
+        if single:
+            parts.append(page.summary(single))
+            details += [machine_line(single), *page.tables(single)]
+    for path, content in ((HERE / "README.md", parts), (HERE / "ops" / "README.md", details)):
+        if content:
+            write(path, insert(path.read_text(encoding="utf-8"), "\n\n".join(content)).encode())
 
 
 def load(directory: Path) -> list[Result]:
     """The results in one folder by the name of their case."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(directory.glob("*.json"))]
+    return [result for path in sorted(directory.glob("*.json")) for result in read(path)]
+
+
+def read(path: Path) -> list[Result]:
+    """The results in one file, which holds one or a list."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content if isinstance(content, list) else [content]
 
 
 def table(results: list[Result]) -> str:
     """Markdown, a row for each case."""
-    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *map(cells, results)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return figures.table(COLUMNS, map(cells, results))
 
 
 def rich_table(results: list[Result]) -> Table:
@@ -53,21 +68,21 @@ def rich_table(results: list[Result]) -> Table:
 def _short(result: Result) -> tuple[str, ...]:
     sides, ratio = result["sides"], result["ratio"]
     found = [sides.get(name, {}) for name in ("eager", "compiled", "fnlearn")]
-    times = [f"{side['seconds']['median'] * 1e6:.4g}" if "seconds" in side else "–" for side in found]
+    medians = [f"{side['seconds']['median'] * 1e6:.4g}" if "seconds" in side else "–" for side in found]
     last = [_number(side["last"], ".4g") if "last" in side else "–" for side in found]
-    difference = _number(found[2]["max_abs"], ".1e") if "max_abs" in found[2] else "–"
-    faster = "–" if ratio is None else f"{_times(ratio['median'])}×"
-    return result["case"], result["unit"], *times, faster, _target(result).replace("*", ""), " ".join(last), difference
+    apart = _number(found[2]["max_abs"], ".1e") if "max_abs" in found[2] else "–"
+    faster = "–" if ratio is None else f"{times(ratio['median'])}×"
+    return result["case"], result["unit"], *medians, faster, _target(result).replace("*", ""), " ".join(last), apart
 
 
 def cells(result: Result) -> tuple[str, ...]:
     """What the table says of one case, in the order of `COLUMNS`."""
     sides, ratio = result["sides"], result["ratio"]
-    times = [_time(sides.get(name), result["unit"]) for name in ("eager", "compiled", "fnlearn")]
+    spans = [_time(sides.get(name), result["unit"]) for name in ("eager", "compiled", "fnlearn")]
     title = result["title"] if result["complete"] else f"{result['title']} (only {result['rounds']} rounds)"
-    faster = "–" if ratio is None else f"**{_times(ratio['median'])}×** ({_times(ratio['min'])}–{_times(ratio['max'])})"
+    faster = "–" if ratio is None else f"**{times(ratio['median'])}×** ({times(ratio['min'])}–{times(ratio['max'])})"
     compiled = [_seconds(sides.get(name, {}).get("compile_seconds")) for name in ("compiled", "fnlearn")]
-    return title, *times, faster, _against_eager(sides), _target(result), _losses(result), ", ".join(compiled)
+    return title, *spans, faster, _against_eager(sides), _target(result), _losses(result), ", ".join(compiled)
 
 
 def machine_line(results: list[Result]) -> str:
@@ -133,7 +148,7 @@ def _time(side: Result | None, unit: str) -> str:
     if not side or "seconds" not in side:
         return "–"
     median, spread = side["seconds"]["median"], side["seconds"]
-    factor, name = next(((f, n) for f, n in ((1, "s"), (1e3, "ms"), (1e6, "µs")) if median * f >= 1), (1e9, "ns"))
+    factor, name = figures.unit(median)
     threads = "1 thread" if side["threads"] == 1 else f"{side['threads']} threads"
     quartiles = f"{spread['quartile1'] * factor:.3g}–{spread['quartile3'] * factor:.3g}"
     return f"{median * factor:.3g} {name}/{unit} ({quartiles}; {side['form']}, {threads})"
@@ -141,7 +156,7 @@ def _time(side: Result | None, unit: str) -> str:
 
 def _against_eager(sides: dict[str, Result]) -> str:
     medians = [sides.get(name, {}).get("seconds", {}).get("median") for name in ("eager", "fnlearn")]
-    return "–" if None in medians else f"{_times(medians[0] / medians[1])}×"
+    return "–" if None in medians else f"{times(medians[0] / medians[1])}×"
 
 
 def _target(result: Result) -> str:
@@ -158,10 +173,6 @@ def _losses(result: Result) -> str:
         return "–"
     same = f"max abs difference {_number(ours['max_abs'], '.1e')}: {ours['verdict']}"
     return f"{_number(eager['last'], '.7g')}, {_number(ours['last'], '.7g')} ({same})"
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _number(value: float | str, form: str) -> str:

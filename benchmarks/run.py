@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks.run [CASE ...] [--rounds N] [--quick] [--out DIR]`."""
+"""Run the benchmarks: `python -m benchmarks.run [NAME ...] [--rounds N] [--quick] [--out DIR]`."""
 
 import json
 import pkgutil
@@ -26,19 +26,19 @@ INTERRUPTED = 130  # as a shell reports a process that Ctrl-C ended
 Names = Annotated[tuple[str, ...], tyro.conf.Positional]
 
 
-def main(names: Names = (), /, rounds: int = 15, quick: bool = False, out: Path | None = None) -> int:
+def main(names: Names = (), /, rounds: int | None = None, quick: bool = False, out: Path | None = None) -> int:
     """Measure PyTorch eager, torch.compile and fnlearn in turn, and keep the results.
 
     Args:
-        names: Cases (lesson_d_minibatch) or families of cases (lesson_d), else all.
-        rounds: How often each side is timed.
+        names: Cases (lesson_d_minibatch) or what their names begin with (lesson_d, ops_conv), else all.
+        rounds: How often each side is timed; 15 for lessons and 5 for ops when left out.
         quick: A hundredth of the work, to see that it runs; without --out nothing is written.
         out: Where the results go, benchmarks/results when left out.
     """
     console = Console(stderr=True)
     try:
         cases = select(names)
-        if rounds < 1:
+        if rounds is not None and rounds < 1:
             raise ValueError(f"--rounds must be at least 1, got {rounds}")
     except ValueError as error:
         console.print(f"benchmarks: {error}", markup=False)
@@ -56,7 +56,7 @@ def main(names: Names = (), /, rounds: int = 15, quick: bool = False, out: Path 
 
 
 def run(
-    cases: list[Case], rounds: int, quick: bool, directory: Path | None, console: Console
+    cases: list[Case], rounds: int | None, quick: bool, directory: Path | None, console: Console
 ) -> tuple[list[Result], int]:
     """The results, each written as soon as it is there, and 130 when an interrupt ended it early."""
     results: list[Result] = []
@@ -100,25 +100,32 @@ def families() -> dict[str, tuple[Case, ...]]:
 
 
 def select(names: Iterable[str]) -> list[Case]:
-    """The cases meant, all when none is named; a ValueError for an unknown name."""
-    known: dict[str, tuple[Case, ...]] = {}
-    for family, cases in families().items():
-        known |= {family: cases} | {case.name: (case,) for case in cases if case.name != family}
-    chosen = list(names) or list(families())
-    unknown = [name for name in chosen if name not in known]
-    if unknown:
-        raise ValueError(f"there is no case {', '.join(unknown)}; there are {', '.join(known)}")
-    return list({case.name: case for name in chosen for case in known[name]}.values())
+    """The cases of these names, or whose names begin with them; all when none is named, a ValueError when none fits."""
+    cases = [case for family in families().values() for case in family]
+    chosen: dict[str, Case] = {}
+    for name in names or [""]:
+        meant = {case.name: case for case in cases if not name or f"{case.name}_".startswith(f"{name}_")}
+        if not meant:
+            begin = dict.fromkeys("_".join(case.name.split("_")[:2]) for case in cases)
+            raise ValueError(f"there is no case {name}; there are {', '.join(begin)}, and what begins so")
+        chosen |= meant
+    return list(chosen.values())
 
 
 def save(result: Result, directory: Path) -> Path | None:
-    """A run that was interrupted never replaces one that was not."""
+    """Written to the file that its case has or shares; a run that was interrupted never replaces one that was not."""
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{result['case']}.json"
-    if not result["complete"] and path.exists():
+    path = directory / f"{result['file']}.json"
+    kept = {other["case"]: other for other in report.read(path)} if path.exists() else {}
+    if not result["complete"] and result["case"] in kept:
         return None
+    if result["file"] == result["case"]:
+        text = json.dumps(result, indent=1, allow_nan=False)
+    else:  # a line each
+        lines = (json.dumps(each, allow_nan=False) for each in {**kept, result["case"]: result}.values())
+        text = "[\n" + ",\n".join(lines) + "\n]"
     with files.replacing(path) as temporary:
-        temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(f"{text}\n", encoding="utf-8")
     return path
 
 

@@ -42,7 +42,7 @@ def fake(name, outputs=(1.0, 0.5), log=None, error=None):
 
 
 def case(*sides, target=2.0):
-    return Case("a_case", "a case", "epoch", target, sides, compared=7)
+    return Case("a_case", "a case", "epoch", target, sides, compared=7, rounds=4)
 
 
 def test_the_sides_are_timed_in_turn():
@@ -50,6 +50,17 @@ def test_the_sides_are_timed_in_turn():
     measure(case(*(fake(name, log=log) for name in ("eager", "compiled", "fnlearn"))), rounds=3, quick=True)
     last = [(name, units) for name, units, _ in log][-9:]
     assert last == [("eager", 1), ("compiled", 1), ("fnlearn", 1)] * 3
+
+
+def test_a_case_has_its_own_number_of_rounds():
+    sides = fake("eager"), fake("fnlearn")
+    assert [measure(case(*sides), rounds, quick=True)["rounds"] for rounds in (None, 2)] == [4, 2]
+
+
+def test_only_what_is_seen_of_the_outputs_is_compared():
+    sides = fake("eager"), fake("fnlearn", (2.0, 0.5))
+    assert not measure(case(*sides), 1, quick=True)["ok"]
+    assert measure(case(*sides)._replace(seen=lambda outputs: outputs[1:]), 1, quick=True)["ok"]
 
 
 def test_every_thread_count_is_tried_and_the_fastest_kept(monkeypatch):
@@ -156,9 +167,18 @@ def test_results_come_back_from_json_and_partial_ones_never_replace_complete_one
     path = run.save(result, tmp_path)
     assert report.load(tmp_path) == [result]
     assert run.save(result | {"complete": False}, tmp_path) is None
-    run.save(result | {"complete": False, "case": "other"}, tmp_path)
-    assert report.load(tmp_path) == [result, result | {"complete": False, "case": "other"}]
+    partial = result | {"complete": False, "case": "other", "file": "other"}
+    run.save(partial, tmp_path)
+    assert report.load(tmp_path) == [result, partial]
     assert sorted(tmp_path.iterdir()) == [path, tmp_path / "other.json"]
+
+
+def test_cases_that_share_a_file_keep_their_own_results(tmp_path):
+    first, second = (told(name) | {"file": "shared"} for name in ("ops_a", "ops_b"))
+    for result in (first, second, first | {"rounds": 3}, second | {"complete": False}):
+        run.save(result, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["shared.json"]
+    assert report.load(tmp_path) == [first | {"rounds": 3}, second]
 
 
 def told(name="a_case", times=((4e-3, 5e-3), (2e-3, 3e-3), (1e-6, 1e-6))):
@@ -169,7 +189,8 @@ def told(name="a_case", times=((4e-3, 5e-3), (2e-3, 3e-3), (1e-6, 1e-6))):
         name: {"form": "step", "threads": 1, "compile_seconds": 1.5} | agreement | harness._summary(seconds[name])
         for name in names
     }
-    result = {"case": name, "title": "a case", "unit": "epoch", "target": 400, "rounds": 2, "complete": True}
+    result = {"case": name, "file": name, "title": "a case", "unit": "epoch", "target": 400}
+    result |= {"rounds": 2, "complete": True}
     verdict = harness._verdict(case(*map(fake, names), target=400), found, seconds)
     return result | {"machine": MACHINE, "sides": found} | verdict
 
@@ -203,13 +224,18 @@ def test_the_readme_is_rewritten_between_its_markers(tmp_path, monkeypatch):
         report.insert("no markers", "")
 
 
-def test_cases_are_chosen_by_name_or_family():
+def test_cases_are_chosen_by_name_or_its_beginning():
     assert [case.name for case in run.select(["lesson_d_fullbatch", "lesson_d"])] == [
         "lesson_d_fullbatch",
         "lesson_d_minibatch",
     ]
-    with pytest.raises(ValueError, match=r"no case lesson_z; there are .*lesson_b"):
-        run.select(["lesson_z"])
+    assert {case.name for case in run.select(["ops_matmul_linear"])} == {
+        f"ops_matmul_linear_{size}_{way}" for size in ("small", "large") for way in ("forward", "gradient")
+    }
+    assert len(run.select([])) == sum(map(len, run.families().values()))
+    for name in ("lesson_z", "less"):
+        with pytest.raises(ValueError, match=rf"no case {name}; there are .*lesson_b.*ops_conv"):
+            run.select([name])
 
 
 def test_bad_input_is_told_in_one_line(capsys):
@@ -218,7 +244,7 @@ def test_bad_input_is_told_in_one_line(capsys):
     assert "--rounds must be at least 1" in capsys.readouterr().err
 
 
-CASES = {case.name: case for family in run.families().values() for case in family}
+CASES = {case.name: case for name, family in run.families().items() if name != "ops" for case in family}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -31,7 +31,7 @@ ERRORS = [
     (case(NAME, Q, R(2, 3, 6, 3), R(2, 3, 6, 2), enable_gqa=True), ValueError, "can't be shared"),
     (case(NAME, Q, K, V, R(5, 5) > 0), ValueError, "attn_mask .* can't be broadcast"),
     (case(NAME, Q, K, V, np.ones((5, 6), np.int32)), TypeError, "attn_mask must be boolean or"),
-    (case(NAME, Q, K, V, dropout_p=0.1), ValueError, "pass dropout_key"),
+    (case(NAME, Q, K, V, dropout_p=0.1), ValueError, "pass key="),
     (case(NAME, Q, K, V, dropout_p=1.1), ValueError, "dropout_p must be between 0 and 1"),
     (case(NAME, R(3), K, V), ValueError, r"must have shape \(\*, L, E\)"),
 ]

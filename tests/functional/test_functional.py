@@ -17,13 +17,11 @@ from tests.cases import CASES, ELEMENTWISE, ERRORS
 from tests.cases.table import Case
 from tests.reference import check, is_float, jax_answers, torch_answers
 
-KEYS = ("key", "dropout_key")  # the latter where torch's own key is the attention's
-
 
 def draws_from(name):
     """The parameters by which a function is given its random key, beyond torch's own."""
     parameters = inspect.signature(getattr(F, name)).parameters.values()
-    return [p for p in parameters if p.name in KEYS and p.kind is inspect.Parameter.KEYWORD_ONLY]
+    return [p for p in parameters if p.name == "key" and p.kind is inspect.Parameter.KEYWORD_ONLY]
 
 
 RANDOM = {name for name in F.__all__ if draws_from(name)}
@@ -96,9 +94,12 @@ def test_every_public_function_has_a_case():
 
 @pytest.mark.parametrize("name", [name for name in F.__all__ if name not in WITHOUT_TORCH])
 def test_signature_is_torchs(name):
-    """Names, order and defaults; functions that draw add a keyword-only key."""
-    mine = inspect.signature(getattr(F, name)).parameters.values()
-    assert [(p.name, p.default) for p in mine if p not in draws_from(name)] == torch_signature(name)
+    """Names, order and defaults; functions that draw add a keyword-only key, and attention's keys have no name then."""
+    mine = [p for p in inspect.signature(getattr(F, name)).parameters.values() if p not in draws_from(name)]
+    assert [(p.name, p.default) for p in mine] == [
+        ("keys" if p.kind is p.POSITIONAL_ONLY and torchs == "key" else torchs, default)
+        for p, (torchs, default) in zip(mine, torch_signature(name), strict=True)
+    ]
 
 
 def torch_signature(name):
@@ -151,6 +152,15 @@ def test_softmax_without_a_dimension_warns():
     with pytest.warns(UserWarning, match="Implicit dimension choice"):
         mine = F.softmax(jnp.ones((2, 3)))
     np.testing.assert_allclose(mine, 1 / 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32"), jnp.float32], ids=repr)
+@pytest.mark.parametrize("name", ["softmax", "softmin", "log_softmax"])
+def test_softmax_takes_a_dtype_in_any_spelling(name, dtype):
+    x = np.linspace(-1, 1, 6)
+    mine = getattr(F, name)(jnp.asarray(x, jnp.bfloat16), dim=-1, dtype=dtype)
+    theirs = getattr(TF, name)(torch.from_numpy(x).bfloat16(), dim=-1, dtype=torch.float32)
+    assert_equivalent(theirs, mine)
 
 
 def test_binary_cross_entropy_at_certainty():

@@ -1,64 +1,99 @@
-"""Every sample of torch's own module database, for the layers that are here so far."""
-
-import copy
+"""The samples of torch's own module database, in evaluation and in training, for every entry that it has."""
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 import torch
 from torch.testing._internal.common_modules import module_db
 
 from fnlearn import nn, tree
 from fnlearn.equivalence import assert_equivalent
-from tests.reference import precision
+from tests.database import same_values, seed_torch, some, to_jax
+from tests.reference import as_seen, jax_layer, precision, torch_layer
 
-# these take one input and have no buffers; the other families have their rows in tests/layers so far
-SWEPT = {
-    name
-    for name in nn.__all__
-    if getattr(getattr(nn, name), "__module__", "") in ("fnlearn.nn.activation", "fnlearn.nn.linear")
-}
-INFOS = [info for info in module_db if info.name.removeprefix("nn.") in SWEPT - {"Bilinear", "Softmax2d"}]
+MOST = {"float32": 12, "float64": 6}  # samples of one entry in one mode
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.filterwarnings("ignore")]
 
 
-def answers(module, x):
-    x = x.detach().clone().requires_grad_()
-    out = module(x)
-    leaves = {"x": x, **dict(module.named_parameters())}
-    grads = torch.autograd.grad(out.sum(), list(leaves.values()))
-    return {"out": out.detach(), "grad": dict(zip(leaves, grads, strict=True))}
+def name_of(info):
+    return info.name.removeprefix("nn.")
 
 
-def jax_answers(layer, module, x, train):
-    params = tree.unflatten({name: jnp.asarray(p.detach().numpy()) for name, p in module.named_parameters()})
+def build(info, sample, dtype, train):
+    """torch's module and our layer; a lazy module has its parameters after its first call."""
+    seed_torch()
+    given, inputs = sample.constructor_input, sample.forward_input
+    module = info.module_cls(*given.args, **given.kwargs).to(getattr(torch, dtype)).train(train)
+    if any(isinstance(p, torch.nn.UninitializedParameter) for p in (*module.parameters(), *module.buffers())):
+        with torch.no_grad():
+            module.eval()(*inputs.args, **inputs.kwargs)  # in evaluation, so that running statistics stay as they start
+        module.train(train)
+    args, kwargs = jax.tree.map(to_jax, (given.args, given.kwargs))
+    return module, getattr(nn, name_of(info))(*args, **kwargs)
 
-    def loss(params, x):
-        out, _ = layer.apply(params, {}, x, train=train)
-        return out.sum(), out
 
-    (_, out), (grads, gx) = jax.value_and_grad(loss, (0, 1), has_aux=True)(params, jnp.asarray(x.detach().numpy()))
-    return {"out": out, "grad": {"x": gx, **tree.flatten(grads)}}
+def described(values):
+    return [(name, tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in values.items()]
 
 
-@pytest.mark.parametrize("train", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("info", INFOS, ids=lambda info: info.name)
+def assert_init_is_alike(layer, module, inputs):
+    """Parameters and buffers have torch's names, shapes and order; ours start as float32 whatever torch was cast to."""
+    params, buffers = layer.init(jax.random.key(0), *inputs)
+    saved = module.float().state_dict()
+    kept = {name: b for name, b in module.named_buffers() if name in saved}
+    assert described(tree.flatten(params)) == described(dict(module.named_parameters()))
+    assert [row[:2] for row in described(tree.flatten(buffers))] == [row[:2] for row in described(kept)]
+
+
+def seeded(seed, *args):
+    torch.manual_seed(seed)
+    return torch_layer(*args)
+
+
+def asked(sample, answers):
+    """Without the gradients of those inputs, targets mostly, that the database doesn't differentiate."""
+    leaves = jax.tree.leaves((sample.forward_input.args, sample.forward_input.kwargs))
+    constant = {f"input.{i}" for i, x in enumerate(leaves) if not (torch.is_tensor(x) and x.requires_grad)}
+    kept = {name: g for name, g in answers.get("grad", {}).items() if name not in constant}
+    return {**answers, "grad": kept}
+
+
+def compare(info, sample, dtype, train):
+    module, layer = build(info, sample, dtype, train)
+    inputs, named = jax.tree.map(numpy, (sample.forward_input.args, sample.forward_input.kwargs))
+    theirs = seeded(0, module, inputs, dtype, named)
+    mine = jax_layer(layer, module, inputs, dtype, train, named)
+    if same_values(theirs["out"], seeded(1, module, inputs, dtype, named)["out"]):
+        exact, names = jax.tree.map(lambda x: as_seen(x, dtype), (inputs, named))
+        wide = torch_layer(module, exact, "float64", names)
+        assert_equivalent(*(asked(sample, answers) for answers in (theirs, mine, wide)))
+    else:  # torch draws; the functions' own tests hold the distributions
+        assert [x.shape for x in mine["out"]] == [tuple(x.shape) for x in theirs["out"]]
+    lazy = name_of(info).startswith("Lazy")
+    assert_init_is_alike(layer, module, [to_jax(x) for x in sample.forward_input.args] if lazy else [])
+
+
+def numpy(value):
+    return tree.as_numpy(value) if torch.is_tensor(value) else value
+
+
+def test_every_entry_is_here():
+    assert {name_of(info) for info in module_db} <= set(nn.__all__)
+    assert len(module_db) == 114
+
+
+@pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("dtype", list(MOST))
+@pytest.mark.parametrize("info", module_db, ids=name_of)
 def test_samples(info, dtype, train):
-    np.random.seed(0)
-    torch.manual_seed(0)
-    tested = 0
-    with precision(str(dtype).removeprefix("torch.")):
-        for sample in info.module_inputs_func(info, "cpu", dtype, requires_grad=True, training=train):
-            given, forward = sample.constructor_input, sample.forward_input
-            x = [*forward.args, *forward.kwargs.values()][0]
-            module = info.module_cls(*given.args, **given.kwargs).to(dtype).train(train)
-            mine = jax_answers(
-                getattr(nn, info.name.removeprefix("nn."))(*given.args, **given.kwargs), module, x, train
-            )
-            wide = answers(copy.deepcopy(module).double(), x.double())
-            assert_equivalent(answers(module, x), mine, wide)
-            tested += 1
-    assert tested
+    """Names and shapes, outputs, gradients of inputs and parameters, and the buffers afterwards."""
+    seed_torch()
+    samples = info.module_inputs_func(info, "cpu", getattr(torch, dtype), requires_grad=True, training=train)
+    with precision("float64"), jax.numpy_rank_promotion("allow"):
+        for position, sample in enumerate(some(samples, MOST[dtype], f"{dtype} {train}")):
+            try:
+                compare(info, sample, dtype, train)
+            except Exception as error:
+                error.add_note(f"sample {position}: {sample.constructor_input!r} {sample.desc}")
+                raise
+    jax.clear_caches()  # what was compiled for shapes that no other entry has

@@ -21,8 +21,17 @@ def stacks(kind):
     return mine, getattr(torch.nn, f"Transformer{kind}")(built, 2, torch.nn.LayerNorm(4))
 
 
+def read_off(kind):
+    """Both stacks of one layer of torch's, all its options other than the defaults."""
+    options = {"layer_norm_eps": 1e-3, "batch_first": True, "norm_first": True, "bias": False}
+    built = getattr(torch.nn, f"Transformer{kind}Layer")(4, 2, 8, 0.0, torch.nn.functional.gelu, **options)
+    return getattr(nn, f"Transformer{kind}")(built, 2), getattr(torch.nn, f"Transformer{kind}")(built, 2)
+
+
 SIZES = (4, 2, 1, 2, 8, 0.0)
 STACKS = [
+    (lambda: read_off("Encoder"), (SRC,)),
+    (lambda: read_off("Decoder"), (SRC[:2], TGT[:2])),
     (lambda: stacks("Encoder"), (SRC,)),
     (lambda: stacks("Decoder"), (TGT, SRC)),
     (lambda: (nn.Transformer(*SIZES), torch.nn.Transformer(*SIZES)), (SRC, TGT)),
@@ -30,7 +39,7 @@ STACKS = [
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")
-@pytest.mark.parametrize(("build", "inputs"), STACKS, ids=["encoder", "decoder", "transformer"])
+@pytest.mark.parametrize(("build", "inputs"), STACKS, ids=["encoder of torch", "decoder of torch", "encoder", "decoder", "transformer"])
 def test_stacks(build, inputs):
     """Names in torch's order, shapes, outputs and gradients."""
     layer, module = build()
@@ -63,7 +72,7 @@ def test_attention_in_chunks_is_attention(monkeypatch):
 def test_attention_drops_and_scales_its_weights():
     """With values 1, a query's result is the share of the weights that were kept over that expected."""
     q, v = jnp.zeros((1000, 4)), jnp.ones((50, 1))
-    out = F.scaled_dot_product_attention(q, jnp.zeros((50, 4)), v, dropout_p=0.3, dropout_key=jax.random.key(0))
+    out = F.scaled_dot_product_attention(q, jnp.zeros((50, 4)), v, dropout_p=0.3, key=jax.random.key(0))
     kept = np.asarray(out) * 0.7 * 50
     np.testing.assert_allclose(kept, kept.round(), atol=1e-3)
     assert abs(kept.mean() / 50 - 0.7) < 5 * (0.3 * 0.7 / 50_000) ** 0.5
@@ -78,7 +87,7 @@ def test_multi_head_attention_draws_in_training_only():
     assert 0.2 < float((weights == 0).mean()) < 0.8
     (_, weights), _ = layer.apply(params, buffers, x, x, x)
     np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-6)
-    with pytest.raises(ValueError, match="pass dropout_key"):
+    with pytest.raises(ValueError, match="pass key="):
         layer.apply(params, buffers, x, x, x, train=True)
 
 

@@ -10,6 +10,7 @@ from jax import lax
 from fnlearn.functional import check
 from fnlearn.functional.precision import accumulator
 from fnlearn.functional.typing import ArrayLike
+from fnlearn.random import TorchGenerator, draw
 
 # More scores than this are computed chunk by chunk of queries and again for the gradient (64 MiB in float32); a chunk
 # then has about a quarter as many.
@@ -18,40 +19,41 @@ MANY_SCORES = 1 << 24
 
 def scaled_dot_product_attention(
     query: ArrayLike,
-    key: ArrayLike,
+    keys: ArrayLike,
     value: ArrayLike,
+    /,
     attn_mask: ArrayLike | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
     *,
-    dropout_key: jax.Array | None = None,
+    key: jax.Array | None = None,
 ) -> jax.Array:
     """Attention of queries to keys and values, softmax(Q · Kᵀ · scale + mask) · V.
 
     Torch: `torch.nn.functional.scaled_dot_product_attention`.
-    Shape: query (*, H, L, E), key (*, H, S, E), value (*, H, S, F), leading dimensions broadcast → (*, H, L, F).
-    Args: query, key, value: floating-point, of one dtype. attn_mask: broadcast to (*, H, L, S); boolean, True where a
+    Shape: query (*, H, L, E), keys (*, H, S, E), value (*, H, S, F), leading dimensions broadcast → (*, H, L, F).
+    Args: query, keys, value: floating-point, of one dtype. attn_mask: broadcast to (*, H, L, S); boolean, True where a
         key takes part, or numbers that are added. dropout_p: the share of weights that is dropped, whatever the mode.
-        is_causal: query i attends to the keys 0 … i only. scale: 1 / √E when left out. enable_gqa: key and value have
-        fewer heads, each of which serves a group of queries' heads. dropout_key: needed when dropout_p is above 0.
+        is_causal: query i attends to the keys 0 … i only. scale: 1 / √E when left out. enable_gqa: keys and value have
+        fewer heads, each of which serves a group of queries' heads. key: needed when dropout_p is above 0.
     Raises: ValueError when shapes don't fit, a mask is given with is_causal, or a key is missing; TypeError when dtypes
         are wrong.
-    Differs: the random key is called dropout_key, since key is the keys; dropout draws from it, not from torch's
-        generator.
+    Differs: query, keys and value are given by position, since key is the random key, as everywhere here; dropout
+        draws from it, not from torch's generator.
     Source: Vaswani et al.: Attention Is All You Need (2017); ATen `attention.cpp`.
     """
-    q, k, v = check.floating("query", query), check.floating("key", key), check.floating("value", value)
-    check.same_dtype(query=q, key=k, value=v)
+    q, k, v = check.floating("query", query), check.floating("keys", keys), check.floating("value", value)
+    check.same_dtype(query=q, keys=k, value=v)
     _check_shapes(q, k, v, enable_gqa)
     mask = None if attn_mask is None else _mask("attn_mask", attn_mask, q.dtype)
     if mask is not None and is_causal:
         raise ValueError("attn_mask and is_causal exclude each other, got both")
     if not 0 <= dropout_p <= 1:
         raise ValueError(f"dropout_p must be between 0 and 1, got {dropout_p}")
-    if dropout_p > 0 and dropout_key is None:
-        raise ValueError("scaled_dot_product_attention drops weights: pass dropout_key=jax.random.key(...)")
+    if dropout_p > 0 and key is None:
+        raise ValueError("scaled_dot_product_attention drops weights: pass key=jax.random.key(...)")
     options: dict[str, Any] = {
         "dropout_p": dropout_p,
         "causal": is_causal,
@@ -60,31 +62,32 @@ def scaled_dot_product_attention(
     scores = math.prod(jnp.broadcast_shapes(q.shape[:-2], _heads(k, q, enable_gqa))) * q.shape[-2] * k.shape[-2]
     if mask is not None:
         _check_mask(mask, q, k, enable_gqa)
-    if scores > MANY_SCORES and q.shape[-2] > 1:
+    one_order = isinstance(key, TorchGenerator)  # in which torch draws the whole mask
+    if scores > MANY_SCORES and q.shape[-2] > 1 and not one_order:
         rows = max(q.shape[-2] * MANY_SCORES // (4 * scores), 1)
-        return _by_chunks(q, k, v, mask, dropout_key, rows, options)
-    return _attend(q, k, v, mask, dropout_key, 0, **options)
+        return _by_chunks(q, k, v, mask, key, rows, options)
+    return _attend(q, k, v, mask, key, 0, **options)
 
 
 def _check_shapes(q: jax.Array, k: jax.Array, v: jax.Array, grouped: bool) -> None:
     if min(q.ndim, k.ndim, v.ndim) < 2:
-        raise ValueError(f"query, key and value must have shape (*, L, E), got {q.shape}, {k.shape} and {v.shape}")
+        raise ValueError(f"query, keys and value must have shape (*, L, E), got {q.shape}, {k.shape} and {v.shape}")
     if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
         raise ValueError(
-            f"query (*, L, E), key (*, S, E) and value (*, S, F) don't fit: {q.shape}, {k.shape}, {v.shape}"
+            f"query (*, L, E), keys (*, S, E) and value (*, S, F) don't fit: {q.shape}, {k.shape}, {v.shape}"
         )
     if grouped:
         if min(q.ndim, k.ndim, v.ndim) < 3:
             raise ValueError(f"enable_gqa needs heads, (*, H, L, E), got {q.shape}, {k.shape} and {v.shape}")
         if k.shape[-3] != v.shape[-3] or not k.shape[-3] or q.shape[-3] % k.shape[-3]:
             raise ValueError(
-                f"{q.shape[-3]} heads of query can't be shared by {k.shape[-3]} of key, {v.shape[-3]} of value"
+                f"{q.shape[-3]} heads of query can't be shared by {k.shape[-3]} of keys, {v.shape[-3]} of value"
             )
     try:
         jnp.broadcast_shapes(q.shape[:-2], _heads(k, q, grouped), _heads(v, q, grouped))
     except ValueError as error:
         raise ValueError(
-            f"query {q.shape}, key {k.shape} and value {v.shape} don't fit: other leading shapes"
+            f"query {q.shape}, keys {k.shape} and value {v.shape} don't fit: other leading shapes"
         ) from error
 
 
@@ -159,7 +162,7 @@ def _drop(weights: jax.Array, p: float, key: jax.Array | None) -> jax.Array:
         raise ValueError("attention drops weights: pass a key")
     if p == 1:
         return jnp.zeros_like(weights)
-    kept = jax.random.bernoulli(key, 1 - p, weights.shape)
+    kept = draw.bernoulli(key, 1 - p, weights.shape)
     return jnp.where(kept, weights / (1 - p), 0)
 
 
@@ -185,7 +188,7 @@ def _by_chunks(
     @jax.checkpoint
     def one(chunk: tuple[jax.Array, jax.Array, jax.Array | None]) -> jax.Array:
         position, queries, lines = chunk
-        drawn = None if key is None else jax.random.fold_in(key, position)
+        drawn = None if key is None else draw.fold_in(key, position)
         return _attend(queries, k, v, lines if split else mask, drawn, position * rows, **options)
 
     out = lax.map(one, (jnp.arange(number), chunks(q), chunks(mask) if split and mask is not None else None))

@@ -10,8 +10,9 @@ from fnlearn.functional import check
 from fnlearn.functional.activation import SELU_ALPHA, SELU_SCALE
 from fnlearn.functional.precision import wide_inside
 from fnlearn.functional.typing import ArrayLike
+from fnlearn.random import draw
 
-Key = jax.Array | None
+Key = draw.Key | None
 
 
 def dropout(
@@ -25,7 +26,7 @@ def dropout(
         to 1. training: whether to draw. inplace: ignored. key: needed to draw.
     Raises: ValueError when p is out of range, or numbers are to be drawn without a key; TypeError when input is not
         floating-point in training.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: Srivastava et al.: Dropout (2014).
     """
     x, draws = _prepare("dropout", input, p, training, key)
@@ -41,7 +42,7 @@ def dropout1d(
     Shape: (N, C, L) or (C, L) → as input.
     Args: input, p, training, inplace, key: as for `dropout`.
     Raises: as `dropout`, and ValueError when input has neither two nor three dimensions.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: Tompson et al.: Efficient Object Localization Using Convolutional Networks (2015).
     """
     x, draws = _prepare("dropout1d", input, p, training, key)
@@ -59,7 +60,7 @@ def dropout2d(
     Shape: (N, C, H, W) or, with channels second as well, (N, C, L) → as input.
     Args: input, p, training, inplace, key: as for `dropout`.
     Raises: as `dropout`, and ValueError below two dimensions; warns when input doesn't have four.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: Tompson et al.: Efficient Object Localization Using Convolutional Networks (2015).
     """
     x, draws = _prepare("dropout2d", input, p, training, key)
@@ -79,7 +80,7 @@ def dropout3d(
     Shape: (N, C, D, H, W) or (C, D, H, W) → as input.
     Args: input, p, training, inplace, key: as for `dropout`.
     Raises: as `dropout`, and ValueError for a scalar; warns when input has neither four nor five dimensions.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: Tompson et al.: Efficient Object Localization Using Convolutional Networks (2015).
     """
     x, draws = _prepare("dropout3d", input, p, training, key)
@@ -98,7 +99,7 @@ def alpha_dropout(
     Args: input: floating-point, of mean 0 and variance 1; in evaluation any array, which is returned as it is.
         p: the probability of the limit, 0 to 1. training, inplace, key: as for `dropout`.
     Raises: as `dropout`.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: Klambauer et al.: Self-Normalizing Neural Networks (2017).
     """
     x, draws = _prepare("alpha_dropout", input, p, training, key)
@@ -114,7 +115,7 @@ def feature_alpha_dropout(
     Shape: (N, C, *) → (N, C, *).
     Args: input, p, training, inplace, key: as for `alpha_dropout`.
     Raises: as `dropout`, and ValueError below two dimensions in training.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: Klambauer et al.: Self-Normalizing Neural Networks (2017).
     """
     x, draws = _prepare("feature_alpha_dropout", input, p, training, key)
@@ -144,7 +145,7 @@ def _channels(x: jax.Array, batched: bool = True) -> tuple[int, ...]:
 def _dropped(x: jax.Array, p: float, shape: tuple[int, ...], key: Key) -> jax.Array:
     if key is None or p == 1:
         return x * 0.0  # NaN where x is, as in torch
-    noise = jax.random.bernoulli(key, 1 - p, shape).astype(x.dtype) / (1 - p)
+    noise = draw.bernoulli(key, 1 - p, shape).astype(x.dtype) / (1 - p)
     return x * jnp.broadcast_to(noise, x.shape)
 
 
@@ -154,6 +155,6 @@ def _saturated(x: jax.Array, p: float, shape: tuple[int, ...], key: Key) -> jax.
         return x * 0.0
     limit = SELU_ALPHA * SELU_SCALE
     scale = 1 / math.sqrt((limit * limit * p + 1) * (1 - p))
-    kept = jax.random.bernoulli(key, 1 - p, shape).astype(x.dtype)
+    kept = draw.bernoulli(key, 1 - p, shape).astype(x.dtype)
     shift = (kept - 1) * (limit * scale) + limit * scale * p
     return x * jnp.broadcast_to(kept * scale, x.shape) + jnp.broadcast_to(shift, x.shape)

@@ -15,8 +15,9 @@ from fnlearn.functional.typing import ArrayLike
 
 def multi_head_attention_forward(
     query: ArrayLike,
-    key: ArrayLike,
+    keys: ArrayLike,
     value: ArrayLike,
+    /,
     embed_dim_to_check: int,
     num_heads: int,
     in_proj_weight: ArrayLike | None,
@@ -40,14 +41,14 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
     *,
-    dropout_key: jax.Array | None = None,
+    key: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array | None]:
-    """Attention of several heads between a projection of query, key and value and one of the result.
+    """Attention of several heads between a projection of query, keys and value and one of the result.
 
     Torch: `torch.nn.functional.multi_head_attention_forward`.
-    Shape: query (L, E) or (L, N, E), key (S, K) or (S, N, K), value (S, V) or (S, N, V) → (L, E) or (L, N, E), and the
+    Shape: query (L, E) or (L, N, E), keys (S, K) or (S, N, K), value (S, V) or (S, N, V) → (L, E) or (L, N, E), and the
         weights (L, S) or (N, L, S), with a dimension of heads before L when they are not averaged, or None.
-    Args: query, key, value: floating-point, of one dtype. embed_dim_to_check: E. num_heads: a divisor of E.
+    Args: query, keys, value: floating-point, of one dtype. embed_dim_to_check: E. num_heads: a divisor of E.
         in_proj_weight: (3 · E, E), the three projections one below the other. in_proj_bias: (3 · E). bias_k, bias_v:
         (1, 1, E), one more key and value. add_zero_attn: one more key and value, of zeros. dropout_p: the share of
         weights that is dropped in training. out_proj_weight, out_proj_bias: (E, E) and (E). training: whether in
@@ -56,14 +57,14 @@ def multi_head_attention_forward(
         numbers that are added. use_separate_proj_weight: use q_proj_weight (E, E), k_proj_weight (E, K) and
         v_proj_weight (E, V). static_k, static_v: (N · heads, S, E / heads), projected already. average_attn_weights:
         whether the weights returned are the mean over the heads. is_causal: attn_mask is the causal one.
-        dropout_key: needed when dropout draws.
+        key: needed when dropout draws.
     Raises: ValueError when shapes don't fit, arguments exclude each other, or a key is missing; TypeError when dtypes
         are wrong.
-    Differs: the random key is called dropout_key, since key is the keys.
+    Differs: query, keys and value are given by position, since key is the random key, as everywhere here.
     Source: Vaswani et al.: Attention Is All You Need (2017).
     """
-    q, k, v = check.floating("query", query), check.floating("key", key), check.floating("value", value)
-    check.same_dtype(query=q, key=k, value=v)
+    q, k, v = check.floating("query", query), check.floating("keys", keys), check.floating("value", value)
+    check.same_dtype(query=q, keys=k, value=v)
     padding = None if key_padding_mask is None else jnp.asarray(key_padding_mask)
     mask = None if attn_mask is None else jnp.asarray(attn_mask)
     _check_ranks(q, k, v, padding, mask)
@@ -105,12 +106,12 @@ def multi_head_attention_forward(
         padding = padding[:, None, None]
         mask = padding if mask is None else mask + padding
     p = dropout_p if training else 0.0
-    if p > 0 and dropout_key is None:
-        raise ValueError("multi_head_attention_forward drops weights: pass dropout_key=jax.random.key(...)")
+    if p > 0 and key is None:
+        raise ValueError("multi_head_attention_forward drops weights: pass key=jax.random.key(...)")
     if need_weights:
-        out, shares = _with_weights(q, k, v, mask, p, dropout_key)
+        out, shares = _with_weights(q, k, v, mask, p, key)
     else:
-        out, shares = scaled_dot_product_attention(q, k, v, mask, p, causal, dropout_key=dropout_key), None
+        out, shares = scaled_dot_product_attention(q, k, v, mask, p, causal, key=key), None
     out = linear(jnp.moveaxis(out, 2, 0).reshape(length, number, width), out_proj_weight, out_proj_bias)
     if shares is not None and average_attn_weights:
         shares = shares.mean(1)
@@ -133,7 +134,7 @@ def _with_weights(
 
 def _check_ranks(q: jax.Array, k: jax.Array, v: jax.Array, padding: jax.Array | None, mask: jax.Array | None) -> None:
     if q.ndim not in (2, 3) or not q.ndim == k.ndim == v.ndim:
-        raise ValueError(f"query, key and value must be (L, E) or (L, N, E), all, got {q.shape}, {k.shape}, {v.shape}")
+        raise ValueError(f"query, keys and value must be (L, E) or (L, N, E), all, got {q.shape}, {k.shape}, {v.shape}")
     if padding is not None and padding.ndim != q.ndim - 1:
         raise ValueError(
             f"key_padding_mask must have {q.ndim - 1} dimension(s) for query {q.shape}, got {padding.shape}"
@@ -148,9 +149,9 @@ def _check_sizes(q: jax.Array, k: jax.Array, v: jax.Array, width: int, heads: in
     if heads < 1 or width % heads:
         raise ValueError(f"num_heads must divide the embedding dimension {width}, got {heads}")
     if k.shape[:2] != v.shape[:2] or (not separate and k.shape != v.shape):
-        raise ValueError(f"key and value must have one shape, got {k.shape} and {v.shape}")
+        raise ValueError(f"keys and value must have one shape, got {k.shape} and {v.shape}")
     if k.shape[1] != q.shape[1]:
-        raise ValueError(f"query and key must have one batch size, got {q.shape} and {k.shape}")
+        raise ValueError(f"query and keys must have one batch size, got {q.shape} and {k.shape}")
 
 
 def _additive(name: str, mask: jax.Array, dtype: jnp.dtype) -> jax.Array:

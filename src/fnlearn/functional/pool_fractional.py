@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from fnlearn.functional import check
 from fnlearn.functional.pool_window import Ints, flat_index, sized, spatial
 from fnlearn.functional.typing import ArrayLike
+from fnlearn.random import draw
 
 Pair = tuple[jax.Array, jax.Array]
 Ratios = float | Sequence[float]
@@ -152,13 +153,13 @@ def _samples(x: jax.Array, count: int, samples: ArrayLike | None, key: jax.Array
     if samples is None:
         if key is None:
             raise ValueError(f"fractional_max_pool{count}d draws its windows: pass key=jax.random.key(...)")
-        return jax.random.uniform(key, (*outer, count), x.dtype)
+        return draw.rand(key, (*outer, count), x.dtype)
     given = check.floating("_random_samples", samples)
     check.same_dtype(input=x, _random_samples=given)
     expected = (outer[0] if len(outer) == 2 else 1, outer[-1], count)
-    if given.shape != expected:
-        raise ValueError(f"_random_samples must have shape {expected}, got {given.shape}")
-    return given.reshape(*outer, count)
+    if given.ndim != 3 or given.shape[0] < expected[0] or given.shape[1:] != expected[1:]:
+        raise ValueError(f"_random_samples must have shape {expected}, or more rows, got {given.shape}")
+    return given[: expected[0]].reshape(*outer, count)
 
 
 def _starts(sample: jax.Array, size: int, out: int, kernel: int) -> jax.Array:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 NARROW = {jnp.dtype(jnp.float16), jnp.dtype(jnp.bfloat16)}
 
@@ -28,7 +29,7 @@ def wide_inside(function: Function) -> Function:
 
 
 def _is_float(x: Any) -> bool:
-    return hasattr(x, "shape") and jnp.issubdtype(x.dtype, jnp.floating)
+    return isinstance(x, jax.Array | np.ndarray | np.generic) and jnp.issubdtype(x.dtype, jnp.floating)
 
 
 def accumulator(dtype: Any) -> Any:

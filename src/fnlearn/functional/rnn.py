@@ -15,6 +15,7 @@ from fnlearn.functional import check
 from fnlearn.functional.precision import NARROW
 from fnlearn.functional.recurrence import GRU, LSTM, RELU, TANH, Cell, recur
 from fnlearn.functional.typing import ArrayLike
+from fnlearn.random import draw
 
 
 def lstm(
@@ -243,7 +244,7 @@ def _dropped(x: jax.Array, p: float, key: jax.Array | None, layer: int) -> jax.A
         raise ValueError("dropout draws a mask: pass key=jax.random.key(...)")
     if p == 1:
         return x * 0
-    kept = jax.random.bernoulli(jax.random.fold_in(key, layer), 1 - p, x.shape)
+    kept = draw.bernoulli(draw.fold_in(key, layer), 1 - p, x.shape)
     return jnp.where(kept, x / (1 - p), jnp.zeros_like(x))
 
 

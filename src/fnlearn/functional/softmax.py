@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from fnlearn.functional import check
 from fnlearn.functional.precision import wide_inside
 from fnlearn.functional.typing import ArrayLike, DTypeLike
+from fnlearn.random import draw
 
 
 @wide_inside
@@ -86,7 +87,7 @@ def gumbel_softmax(
     if key is None:
         raise ValueError("gumbel_softmax draws noise: pass key=jax.random.key(...)")
     axis = check.axis("dim", dim, x.ndim)
-    soft = softmax((x + jax.random.gumbel(key, x.shape, x.dtype)) / tau, axis)
+    soft = softmax((x + draw.gumbel(key, x.shape, x.dtype)) / tau, axis)
     if not hard:
         return soft
     one_hot = jax.nn.one_hot(soft.argmax(axis), soft.shape[axis], dtype=soft.dtype, axis=axis) if x.ndim else soft

@@ -1,6 +1,5 @@
 """Attention as a layer."""
 
-import math
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ from fnlearn import random
 from fnlearn.functional.typing import DTypeLike
 from fnlearn.nn import init as initial
 from fnlearn.nn.layer import Layer, Tree
+from fnlearn.nn.linear import Linear
 
 
 def MultiheadAttention(
@@ -52,6 +52,8 @@ def MultiheadAttention(
         shapes = {name: (embed_dim, width) for name, width in widths.items()}
 
     def init(key: jax.Array) -> tuple[Tree, Tree]:
+        # drawn first, as in torch, its bias too
+        out, _ = Linear(embed_dim, embed_dim, bias, dtype=dtype).init(random.named(key, "out_proj"))
         params: Tree = {
             name: initial.xavier_uniform(random.named(key, name), shape, dtype=dtype) for name, shape in shapes.items()
         }
@@ -60,8 +62,6 @@ def MultiheadAttention(
         if add_bias_kv:
             for name in ("bias_k", "bias_v"):
                 params[name] = initial.xavier_normal(random.named(key, name), (1, 1, embed_dim), dtype=dtype)
-        out_key = random.named(random.named(key, "out_proj"), "weight")
-        out = {"weight": initial.kaiming_uniform(out_key, (embed_dim, embed_dim), math.sqrt(5), dtype=dtype)}
         params["out_proj"] = out | ({"bias": initial.zeros((embed_dim,), dtype=dtype)} if bias else {})
         return params, {}
 
@@ -107,7 +107,7 @@ def MultiheadAttention(
             params.get("v_proj_weight"),
             average_attn_weights=average_attn_weights,
             is_causal=is_causal,
-            dropout_key=key,
+            key=key,
         )
         return (jnp.swapaxes(out, 0, 1) if turned else out, weights), buffers
 

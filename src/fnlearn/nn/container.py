@@ -20,6 +20,7 @@ import jax
 
 from fnlearn import random
 from fnlearn.nn.layer import Layer, Tree
+from fnlearn.random import draw
 
 
 class Parameter(NamedTuple):
@@ -121,12 +122,7 @@ def _named(layers: Mapping[str, Any]) -> dict[str, Any]:
         else:
             what = f"{type(child).__name__}: {child!r}"
             raise TypeError(f"{name} must be a Layer, Parameter or Buffer, or a dict or list of them, got {what}")
-    return dict(sorted(named.items(), key=lambda item: _rank(item[1])))
-
-
-def _rank(child: Any) -> int:
-    """A module's own parameters come first in torch's order, then its buffers, then its children."""
-    return 0 if isinstance(child, Parameter) else 1 if isinstance(child, Buffer) else 2
+    return named
 
 
 def _numbered(layers: Iterable[Any]) -> dict[str, Any]:
@@ -139,7 +135,8 @@ def _init(child: Any, key: jax.Array) -> tuple[Tree, Tree]:
         return child.init(key)
     params: Tree = {}
     buffers: Tree = {}
-    for name, item in (_numbered(child) if isinstance(child, list) else child).items():
+    members = _numbered(child) if isinstance(child, list) else child
+    for name, item in members.items():  # drawn in the order in which they are given
         if isinstance(item, Parameter):
             params[name] = item.init(random.named(key, name))
         elif isinstance(item, Buffer):
@@ -148,7 +145,12 @@ def _init(child: Any, key: jax.Array) -> tuple[Tree, Tree]:
             own, state = _init(item, random.named(key, name))
             params |= {name: own} if own else {}
             buffers |= {name: state} if state else {}
-    return params, buffers
+    return _own_first(params, members), _own_first(buffers, members)
+
+
+def _own_first(drawn: Tree, members: Mapping[str, Any]) -> Tree:
+    """In torch's order of names: a module's own parameters and buffers come before its children's."""
+    return dict(sorted(drawn.items(), key=lambda item: not isinstance(members[item[0]], Parameter | Buffer)))
 
 
 def _bind(children: Mapping[str, Any], params: Tree, after: Tree, train: bool, keys: Iterator[Any]) -> dict[str, Any]:
@@ -181,5 +183,5 @@ def _keys(key: jax.Array | None) -> Iterator[jax.Array | None]:
     """A new key for every call of a child, so that a layer called twice never repeats its random numbers."""
     count = 0
     while True:
-        yield None if key is None else jax.random.fold_in(key, count)
+        yield None if key is None else draw.fold_in(key, count)
         count += 1

@@ -14,7 +14,7 @@ def Dropout(p: float = 0.5, inplace: bool = False) -> Layer:
     Shape: (*) → (*).
     Args: as for `fnlearn.functional.dropout`.
     Raises: ValueError when p is out of range, and, when applied with train=True, without a key.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: `fnlearn.functional.dropout`.
     """
     return _layer(F.dropout, p, inplace)
@@ -27,7 +27,7 @@ def Dropout1d(p: float = 0.5, inplace: bool = False) -> Layer:
     Shape: (N, C, L) or (C, L) → as input.
     Args: as for `fnlearn.functional.dropout1d`.
     Raises: ValueError when p is out of range, and, when applied with train=True, without a key.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: `fnlearn.functional.dropout1d`.
     """
     return _layer(F.dropout1d, p, inplace)
@@ -40,7 +40,7 @@ def Dropout2d(p: float = 0.5, inplace: bool = False) -> Layer:
     Shape: (N, C, H, W) or (N, C, L) → as input.
     Args: as for `fnlearn.functional.dropout2d`.
     Raises: ValueError when p is out of range, and, when applied with train=True, without a key.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: `fnlearn.functional.dropout2d`.
     """
     return _layer(F.dropout2d, p, inplace)
@@ -53,7 +53,7 @@ def Dropout3d(p: float = 0.5, inplace: bool = False) -> Layer:
     Shape: (N, C, D, H, W) or (C, D, H, W) → as input.
     Args: as for `fnlearn.functional.dropout3d`.
     Raises: ValueError when p is out of range, and, when applied with train=True, without a key.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: `fnlearn.functional.dropout3d`.
     """
     return _layer(F.dropout3d, p, inplace)
@@ -66,7 +66,7 @@ def AlphaDropout(p: float = 0.5, inplace: bool = False) -> Layer:
     Shape: (*) → (*).
     Args: as for `fnlearn.functional.alpha_dropout`.
     Raises: ValueError when p is out of range, and, when applied with train=True, without a key.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: `fnlearn.functional.alpha_dropout`.
     """
     return _layer(F.alpha_dropout, p, inplace)
@@ -79,7 +79,7 @@ def FeatureAlphaDropout(p: float = 0.5, inplace: bool = False) -> Layer:
     Shape: (N, C, *) → (N, C, *).
     Args: as for `fnlearn.functional.feature_alpha_dropout`.
     Raises: ValueError when p is out of range, and, when applied with train=True, without a key.
-    Differs: the mask comes from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's mask.
     Source: `fnlearn.functional.feature_alpha_dropout`.
     """
     return _layer(F.feature_alpha_dropout, p, inplace)

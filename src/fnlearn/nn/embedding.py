@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from fnlearn import functional as F
 from fnlearn import random
 from fnlearn.functional.typing import ArrayLike, DTypeLike
+from fnlearn.nn import init as initial
 from fnlearn.nn.layer import Layer, Tree
 
 
@@ -109,7 +110,7 @@ def _table(shape: tuple[int, int], padding_idx: int | None, given: ArrayLike | N
     def init(key: jax.Array) -> tuple[Tree, Tree]:
         if given is not None:
             return {"weight": jnp.asarray(given)}, {}
-        weight = jax.random.normal(random.named(key, "weight"), shape, dtype or jnp.float32)
+        weight = initial.normal(random.named(key, "weight"), shape, dtype=dtype)
         return {"weight": weight if padding_idx is None else weight.at[padding_idx].set(0)}, {}
 
     return init

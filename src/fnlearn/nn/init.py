@@ -1,8 +1,9 @@
 """The distributions that weights start from: torch.nn.init's, as functions of a key and a shape.
 
 A weight's shape is (out, in, *): `fan_in` is in · Π(*), `fan_out` is out · Π(*). torch's default for a layer is
-`kaiming_uniform(a=√5)`, which is U(−1/√fan_in, 1/√fan_in). The numbers come from a JAX key, and a new array is
-returned; `dtype` is float32 when left out, whatever JAX's own default is.
+`kaiming_uniform(a=√5)`, which is U(−1/√fan_in, 1/√fan_in). The numbers come from a JAX key, or in torch's order
+from a `fnlearn.random.TorchGenerator` in its place, and a new array is returned; `dtype` is float32 when left out,
+whatever JAX's own default is.
 """
 
 import math
@@ -13,6 +14,8 @@ import jax.numpy as jnp
 
 from fnlearn.functional import check
 from fnlearn.functional.typing import DTypeLike
+from fnlearn.random import TorchGenerator, draw
+from fnlearn.random.draw import Key
 
 __all__ = [
     "calculate_gain",
@@ -62,26 +65,22 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return GAINS[nonlinearity]
 
 
-def uniform(
-    key: jax.Array, shape: Shape, a: float = 0.0, b: float = 1.0, *, dtype: DTypeLike | None = None
-) -> jax.Array:
+def uniform(key: Key, shape: Shape, a: float = 0.0, b: float = 1.0, *, dtype: DTypeLike | None = None) -> jax.Array:
     """Uniformly distributed numbers, U(a, b).
 
     Torch: `torch.nn.init.uniform_`.
     Shape: as asked for.
     Args: key: a typed key. shape: the result's. a, b: the bounds, b exclusive. dtype: float32 when left out.
     Raises: ValueError when a exceeds b.
-    Differs: the numbers come from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's numbers.
     Source: `torch.nn.init`.
     """
     if a > b:
         raise ValueError(f"a must not exceed b, got a={a} and b={b}")
-    return jax.random.uniform(key, shape, dtype or jnp.float32, a, b)
+    return draw.uniform(key, shape, dtype or jnp.float32, a, b)
 
 
-def normal(
-    key: jax.Array, shape: Shape, mean: float = 0.0, std: float = 1.0, *, dtype: DTypeLike | None = None
-) -> jax.Array:
+def normal(key: Key, shape: Shape, mean: float = 0.0, std: float = 1.0, *, dtype: DTypeLike | None = None) -> jax.Array:
     """Normally distributed numbers, N(mean, std²).
 
     Torch: `torch.nn.init.normal_`.
@@ -89,15 +88,15 @@ def normal(
     Args: key: a typed key. shape: the result's. mean, std: of the distribution, std at least 0. dtype: float32 when
         left out.
     Raises: ValueError when std is negative.
-    Differs: the numbers come from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's numbers.
     Source: `torch.nn.init`.
     """
     _refuse_negative("std", std)
-    return mean + std * jax.random.normal(key, shape, dtype or jnp.float32)
+    return draw.normal(key, shape, dtype or jnp.float32, mean, std)
 
 
 def trunc_normal(
-    key: jax.Array,
+    key: Key,
     shape: Shape,
     mean: float = 0.0,
     std: float = 1.0,
@@ -113,7 +112,7 @@ def trunc_normal(
     Args: key: a typed key. shape: the result's. mean, std: of the distribution before truncation, std above 0. a, b:
         the bounds themselves, not in units of std. dtype: float32 when left out.
     Raises: ValueError when std is not positive or a is not below b; warns when mean is far outside [a, b].
-    Differs: the numbers come from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's numbers.
     Source: `torch.nn.init`.
     """
     if std <= 0 or a >= b:
@@ -121,8 +120,7 @@ def trunc_normal(
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn("mean is more than 2 std from [a, b]; the distribution of values may be incorrect.", stacklevel=2)
     dtype = dtype or jnp.float32
-    low, high = (a - mean) / std, (b - mean) / std
-    drawn = mean + std * jax.random.truncated_normal(key, low, high, shape, dtype)
+    drawn = draw.truncated_normal(key, shape, dtype, mean, std, a, b)
     return jnp.clip(drawn, jnp.asarray(a, dtype), jnp.asarray(b, dtype))  # rounding may lead out of the bounds
 
 
@@ -198,35 +196,35 @@ def dirac(shape: Shape, groups: int = 1, *, dtype: DTypeLike | None = None) -> j
     return zeros(shape, dtype=dtype).at[:, :, *middle].set(jnp.tile(within, (groups, 1)))
 
 
-def xavier_uniform(key: jax.Array, shape: Shape, gain: float = 1.0, *, dtype: DTypeLike | None = None) -> jax.Array:
+def xavier_uniform(key: Key, shape: Shape, gain: float = 1.0, *, dtype: DTypeLike | None = None) -> jax.Array:
     """Xavier's uniform distribution, of deviation gain · √(2 / (fan_in + fan_out)).
 
     Torch: `torch.nn.init.xavier_uniform_`.
     Shape: (out, in, *).
     Args: key: a typed key. shape: the weight's. gain: as `calculate_gain` gives it. dtype: float32 when left out.
     Raises: ValueError when the shape has fewer than two dimensions.
-    Differs: the numbers come from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's numbers.
     Source: Glorot, Bengio: Understanding the Difficulty of Training Deep Feedforward Neural Networks (2010).
     """
     bound = math.sqrt(3) * gain * math.sqrt(2 / sum(fans(shape)))
     return uniform(key, shape, -bound, bound, dtype=dtype)
 
 
-def xavier_normal(key: jax.Array, shape: Shape, gain: float = 1.0, *, dtype: DTypeLike | None = None) -> jax.Array:
+def xavier_normal(key: Key, shape: Shape, gain: float = 1.0, *, dtype: DTypeLike | None = None) -> jax.Array:
     """Xavier's normal distribution, of deviation gain · √(2 / (fan_in + fan_out)).
 
     Torch: `torch.nn.init.xavier_normal_`.
     Shape: (out, in, *).
     Args: as for `xavier_uniform`.
     Raises: as `xavier_uniform`.
-    Differs: the numbers come from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's numbers.
     Source: Glorot, Bengio: Understanding the Difficulty of Training Deep Feedforward Neural Networks (2010).
     """
     return normal(key, shape, 0.0, gain * math.sqrt(2 / sum(fans(shape))), dtype=dtype)
 
 
 def kaiming_uniform(
-    key: jax.Array,
+    key: Key,
     shape: Shape,
     a: float = 0.0,
     mode: str = "fan_in",
@@ -242,7 +240,7 @@ def kaiming_uniform(
         U(−1/√fan_in, 1/√fan_in). mode: "fan_in" or "fan_out". nonlinearity: as `calculate_gain` takes it. dtype:
         float32 when left out.
     Raises: ValueError when the shape has fewer than two dimensions, or for an unknown mode or nonlinearity.
-    Differs: the numbers come from a JAX key, not from torch's generator; an empty weight gives no warning.
+    Differs: only a `TorchGenerator` as key gives torch's numbers; an empty weight gives no warning.
     Source: He et al.: Delving Deep into Rectifiers (2015).
     """
     bound = math.sqrt(3) * _kaiming_deviation(shape, a, mode, nonlinearity)
@@ -250,7 +248,7 @@ def kaiming_uniform(
 
 
 def kaiming_normal(
-    key: jax.Array,
+    key: Key,
     shape: Shape,
     a: float = 0.0,
     mode: str = "fan_in",
@@ -264,20 +262,20 @@ def kaiming_normal(
     Shape: (out, in, *).
     Args: as for `kaiming_uniform`.
     Raises: as `kaiming_uniform`.
-    Differs: the numbers come from a JAX key, not from torch's generator; an empty weight gives no warning.
+    Differs: only a `TorchGenerator` as key gives torch's numbers; an empty weight gives no warning.
     Source: He et al.: Delving Deep into Rectifiers (2015).
     """
     return normal(key, shape, 0.0, _kaiming_deviation(shape, a, mode, nonlinearity), dtype=dtype)
 
 
-def orthogonal(key: jax.Array, shape: Shape, gain: float = 1.0, *, dtype: DTypeLike | None = None) -> jax.Array:
+def orthogonal(key: Key, shape: Shape, gain: float = 1.0, *, dtype: DTypeLike | None = None) -> jax.Array:
     """A (semi-)orthogonal matrix, uniformly distributed among all of them, times gain.
 
     Torch: `torch.nn.init.orthogonal_`.
     Shape: (rows, *), orthogonal as (rows, Π(*)).
     Args: key: a typed key. shape: the weight's. gain: a factor. dtype: float32 when left out.
     Raises: ValueError when the shape has fewer than two dimensions.
-    Differs: the numbers come from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's numbers.
     Source: Saxe, McClelland, Ganguli: Exact Solutions to the Nonlinear Dynamics of Learning (2014).
     """
     if len(shape) < 2:
@@ -285,12 +283,12 @@ def orthogonal(key: jax.Array, shape: Shape, gain: float = 1.0, *, dtype: DTypeL
     if not math.prod(shape):
         return zeros(shape, dtype=dtype)
     rows, columns = shape[0], math.prod(shape[1:])
+    if isinstance(key, TorchGenerator):
+        return (gain * _orthogonalised(normal(key, (rows, columns), dtype=dtype))).reshape(shape)
     return gain * jax.random.orthogonal(key, rows, m=columns, dtype=dtype or jnp.float32).reshape(shape)
 
 
-def sparse(
-    key: jax.Array, shape: Shape, sparsity: float, std: float = 0.01, *, dtype: DTypeLike | None = None
-) -> jax.Array:
+def sparse(key: Key, shape: Shape, sparsity: float, std: float = 0.01, *, dtype: DTypeLike | None = None) -> jax.Array:
     """Normally distributed numbers, of which a share in each column is zero.
 
     Torch: `torch.nn.init.sparse_`.
@@ -298,12 +296,17 @@ def sparse(
     Args: key: a typed key. shape: the weight's. sparsity: the share of zeros in each column, rounded up to whole rows.
         std: of the other numbers. dtype: float32 when left out.
     Raises: ValueError unless the shape has two dimensions and sparsity is between 0 and 1.
-    Differs: the numbers come from a JAX key, not from torch's generator.
+    Differs: only a `TorchGenerator` as key gives torch's numbers.
     Source: Martens: Deep Learning via Hessian-Free Optimization (2010).
     """
     _refuse_rank(shape, (2,))
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity must be between 0 and 1, got {sparsity}")
+    if isinstance(key, TorchGenerator):
+        drawn = normal(key, shape, 0.0, std, dtype=dtype)
+        for column in range(shape[1]):
+            drawn = drawn.at[key.randperm(shape[0])[: math.ceil(sparsity * shape[0])], column].set(0)
+        return drawn
     numbers, rows = jax.random.split(key)
     ranks = jax.random.uniform(rows, shape).argsort(0).argsort(0)  # a random order of the rows in each column
     return jnp.where(ranks < math.ceil(sparsity * shape[0]), 0, normal(numbers, shape, 0.0, std, dtype=dtype))
@@ -320,6 +323,14 @@ def fans(shape: Shape) -> tuple[int, int]:
         raise ValueError(f"fan_in and fan_out need a weight of two or more dimensions, got shape {shape}")
     taps = math.prod(shape[2:])
     return shape[1] * taps, shape[0] * taps
+
+
+def _orthogonalised(x: jax.Array) -> jax.Array:
+    """The orthogonal factor of a matrix, with the signs that make it unique."""
+    wide = x.shape[0] < x.shape[1]
+    q, r = jnp.linalg.qr(x.T if wide else x)
+    q = q * jnp.sign(jnp.diagonal(r))[None, :]
+    return q.T if wide else q
 
 
 def _kaiming_deviation(shape: Shape, a: float, mode: str, nonlinearity: str) -> float:

@@ -18,12 +18,13 @@ Tree = dict[str, Any]
 class Layer(NamedTuple):
     """A layer as two pure functions.
 
-    Args: init: a key → (params, buffers). apply: (params, buffers, *inputs, train=, key=) → (output, buffers).
+    Args: init: a key, or a `fnlearn.random.TorchGenerator` for torch's own numbers → (params, buffers). apply: (params,
+        buffers, *inputs, train=, key=) → (output, buffers).
     Raises: nothing itself; `apply` raises what the functions of `fnlearn.functional` raise.
     Source: the shape of `jax.example_libraries.stax`, with buffers.
     """
 
-    init: Callable[[jax.Array], tuple[Tree, Tree]]
+    init: Callable[..., tuple[Tree, Tree]]
     apply: Callable[..., tuple[Any, Tree]]
 
 

@@ -1,4 +1,4 @@
-"""Normalisation layers of which the number of channels is not told: they work from parameters made elsewhere."""
+"""Normalisation layers that take their number of channels from an example."""
 
 from fnlearn.functional.typing import DTypeLike
 from fnlearn.nn.layer import Layer
@@ -19,9 +19,10 @@ def LazyBatchNorm1d(
 
     Torch: `torch.nn.LazyBatchNorm1d`.
     Shape: (N, C) or (N, C, L) → as input; parameters and buffers as for `BatchNorm1d`.
-    Args: as for `BatchNorm1d`.
-    Raises: ValueError when `init` is called; otherwise as `BatchNorm1d`.
-    Differs: torch makes the parameters at the first call; here they come from elsewhere, such as a checkpoint.
+    Args: as for `BatchNorm1d`, less num_features: `init(key, input)` takes it from an example input (or its
+        shape struct).
+    Raises: as `BatchNorm1d`; ValueError when `init` gets no example.
+    Differs: parameters are made by `init` from an example, not at the first call.
     Source: `torch.nn.LazyBatchNorm1d`.
     """
     return batch_layer((2, 3), None, eps, momentum, affine, track_running_stats, dtype, bias)
@@ -41,9 +42,10 @@ def LazyBatchNorm2d(
 
     Torch: `torch.nn.LazyBatchNorm2d`.
     Shape: (N, C, H, W) → as input; parameters and buffers as for `BatchNorm2d`.
-    Args: as for `BatchNorm2d`.
-    Raises: ValueError when `init` is called; otherwise as `BatchNorm2d`.
-    Differs: torch makes the parameters at the first call; here they come from elsewhere, such as a checkpoint.
+    Args: as for `BatchNorm2d`, less num_features: `init(key, input)` takes it from an example input (or its
+        shape struct).
+    Raises: as `BatchNorm2d`; ValueError when `init` gets no example.
+    Differs: parameters are made by `init` from an example, not at the first call.
     Source: `torch.nn.LazyBatchNorm2d`.
     """
     return batch_layer((4,), None, eps, momentum, affine, track_running_stats, dtype, bias)
@@ -63,9 +65,10 @@ def LazyBatchNorm3d(
 
     Torch: `torch.nn.LazyBatchNorm3d`.
     Shape: (N, C, D, H, W) → as input; parameters and buffers as for `BatchNorm3d`.
-    Args: as for `BatchNorm3d`.
-    Raises: ValueError when `init` is called; otherwise as `BatchNorm3d`.
-    Differs: torch makes the parameters at the first call; here they come from elsewhere, such as a checkpoint.
+    Args: as for `BatchNorm3d`, less num_features: `init(key, input)` takes it from an example input (or its
+        shape struct).
+    Raises: as `BatchNorm3d`; ValueError when `init` gets no example.
+    Differs: parameters are made by `init` from an example, not at the first call.
     Source: `torch.nn.LazyBatchNorm3d`.
     """
     return batch_layer((5,), None, eps, momentum, affine, track_running_stats, dtype, bias)
@@ -85,9 +88,11 @@ def LazyInstanceNorm1d(
 
     Torch: `torch.nn.LazyInstanceNorm1d`.
     Shape: (N, C, L) or (C, L) → as input; parameters and buffers as for `InstanceNorm1d`.
-    Args: as for `InstanceNorm1d`.
-    Raises: ValueError when `init` is called; otherwise as `InstanceNorm1d`.
-    Differs: torch makes the parameters at the first call; here they come from elsewhere, such as a checkpoint.
+    Args: as for `InstanceNorm1d`, less num_features: `init(key, input)` takes it from an example input (or its
+        shape struct).
+    Raises: as `InstanceNorm1d`; ValueError when `init` gets no example.
+    Differs: parameters are made by `init` from an example, not at the first call; C is the first dimension of an
+        example without a batch, where torch takes the second.
     Source: `torch.nn.LazyInstanceNorm1d`.
     """
     return instance_layer(1, None, eps, momentum, affine, track_running_stats, dtype, bias)
@@ -107,9 +112,11 @@ def LazyInstanceNorm2d(
 
     Torch: `torch.nn.LazyInstanceNorm2d`.
     Shape: (N, C, H, W) or (C, H, W) → as input; parameters and buffers as for `InstanceNorm2d`.
-    Args: as for `InstanceNorm2d`.
-    Raises: ValueError when `init` is called; otherwise as `InstanceNorm2d`.
-    Differs: torch makes the parameters at the first call; here they come from elsewhere, such as a checkpoint.
+    Args: as for `InstanceNorm2d`, less num_features: `init(key, input)` takes it from an example input (or its
+        shape struct).
+    Raises: as `InstanceNorm2d`; ValueError when `init` gets no example.
+    Differs: parameters are made by `init` from an example, not at the first call; C is the first dimension of an
+        example without a batch, where torch takes the second.
     Source: `torch.nn.LazyInstanceNorm2d`.
     """
     return instance_layer(2, None, eps, momentum, affine, track_running_stats, dtype, bias)
@@ -129,9 +136,11 @@ def LazyInstanceNorm3d(
 
     Torch: `torch.nn.LazyInstanceNorm3d`.
     Shape: (N, C, D, H, W) or (C, D, H, W) → as input; parameters and buffers as for `InstanceNorm3d`.
-    Args: as for `InstanceNorm3d`.
-    Raises: ValueError when `init` is called; otherwise as `InstanceNorm3d`.
-    Differs: torch makes the parameters at the first call; here they come from elsewhere, such as a checkpoint.
+    Args: as for `InstanceNorm3d`, less num_features: `init(key, input)` takes it from an example input (or its
+        shape struct).
+    Raises: as `InstanceNorm3d`; ValueError when `init` gets no example.
+    Differs: parameters are made by `init` from an example, not at the first call; C is the first dimension of an
+        example without a batch, where torch takes the second.
     Source: `torch.nn.LazyInstanceNorm3d`.
     """
     return instance_layer(3, None, eps, momentum, affine, track_running_stats, dtype, bias)

@@ -1,6 +1,7 @@
 """Normalisation layers: scale and shift are learnt, running statistics are buffers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -300,7 +301,7 @@ def batch_layer(
     dtype: DTypeLike | None,
     bias: bool,
 ) -> Layer:
-    """A batch normalisation for inputs of so many dimensions, or any; without num_features it can't `init`."""
+    """A batch normalisation for inputs of so many dimensions, or any; without num_features `init` needs an example."""
 
     def apply(
         params: Tree, buffers: Tree, input: Any, *, train: bool = False, key: jax.Array | None = None
@@ -317,7 +318,8 @@ def batch_layer(
         out, mean, var = F.batch_norm_update(x, *running, **params, training=True, momentum=share, eps=eps)
         return out, {"running_mean": mean, "running_var": var, "num_batches_tracked": count}
 
-    return Layer(_initialiser(num_features, affine, track_running_stats, dtype, bias), apply)
+    channels = partial(_channels, num_features, ranks, 1)
+    return Layer(_initialiser(channels, affine, track_running_stats, dtype, bias), apply)
 
 
 def instance_layer(
@@ -330,7 +332,7 @@ def instance_layer(
     dtype: DTypeLike | None,
     bias: bool,
 ) -> Layer:
-    """An instance normalisation over so many spatial dimensions; without num_features it can't `init`."""
+    """An instance normalisation over so many spatial dimensions; without num_features `init` needs an example."""
 
     def apply(
         params: Tree, buffers: Tree, input: Any, *, train: bool = False, key: jax.Array | None = None
@@ -347,19 +349,15 @@ def instance_layer(
         after = buffers | {"running_mean": mean, "running_var": var} if train and buffers else buffers
         return out if x.ndim == spatial + 2 else out.squeeze(0), after
 
-    return Layer(_initialiser(num_features, affine, track_running_stats, dtype, bias), apply)
+    channels = partial(_channels, num_features, (spatial + 1, spatial + 2), -1 - spatial)
+    return Layer(_initialiser(channels, affine, track_running_stats, dtype, bias), apply)
 
 
 def _initialiser(
-    num_features: int | None, affine: bool, track_running_stats: bool, dtype: DTypeLike | None, bias: bool
+    channels: Callable[[Any], int], affine: bool, track_running_stats: bool, dtype: DTypeLike | None, bias: bool
 ) -> Any:
-    def init(key: jax.Array) -> tuple[Tree, Tree]:
-        if num_features is None:
-            raise ValueError(
-                "a lazy layer has no parameters before it has seen an input: apply it with parameters from elsewhere, "
-                "or name num_features in the layer of the same name without Lazy"
-            )
-        shape = (num_features,)
+    def init(key: jax.Array, input: Any = None) -> tuple[Tree, Tree]:
+        shape = (channels(input),)
         buffers = {
             "running_mean": initial.constant(shape, 0, dtype=dtype),
             "running_var": initial.constant(shape, 1, dtype=dtype),
@@ -368,6 +366,20 @@ def _initialiser(
         return _scale_and_shift(shape, affine, bias, dtype), buffers if track_running_stats else {}
 
     return init
+
+
+def _channels(known: int | None, ranks: tuple[int, ...] | None, axis: int, input: Any) -> int:
+    """How many there are: as told, or else as an example has."""
+    if known is not None:
+        return known
+    if input is None:
+        raise ValueError(
+            "a lazy layer takes its number of channels from an example: call init(key, input), or use the plain layer, "
+            "which is told num_features"
+        )
+    if ranks is not None and len(input.shape) not in ranks:
+        raise ValueError(f"input must have {_listed(ranks)} dimensions, got shape {tuple(input.shape)}")
+    return int(input.shape[axis])
 
 
 def _scale_and_shift(shape: tuple[int, ...], affine: bool, bias: bool, dtype: DTypeLike | None) -> Tree:

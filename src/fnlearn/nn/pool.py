@@ -3,13 +3,14 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from fnlearn import functional as F
 from fnlearn.functional.pool_adaptive import Sizes
 from fnlearn.functional.pool_fractional import Ratios
 from fnlearn.functional.pool_window import Ints
 from fnlearn.functional.typing import ArrayLike
-from fnlearn.nn.layer import Layer, Tree, nothing, stateless
+from fnlearn.nn.layer import Layer, Tree, stateless
 
 
 def AvgPool1d(
@@ -309,7 +310,7 @@ def FractionalMaxPool2d(
     Args: as for `fnlearn.functional.fractional_max_pool2d`.
     Raises: as `fnlearn.functional.fractional_max_pool2d`, when applied.
     Differs: as for `fnlearn.functional.fractional_max_pool2d`; a key is
-        needed in evaluation too, unless _random_samples are given.
+        needed in evaluation too, unless _random_samples are given, which are then a buffer.
     Source: `fnlearn.functional.fractional_max_pool2d`.
     """
     return _drawing(
@@ -336,7 +337,7 @@ def FractionalMaxPool3d(
     Args: as for `fnlearn.functional.fractional_max_pool3d`.
     Raises: as `fnlearn.functional.fractional_max_pool3d`, when applied.
     Differs: as for `fnlearn.functional.fractional_max_pool3d`; a key is
-        needed in evaluation too, unless _random_samples are given.
+        needed in evaluation too, unless _random_samples are given, which are then a buffer.
     Source: `fnlearn.functional.fractional_max_pool3d`.
     """
     return _drawing(
@@ -388,12 +389,13 @@ def LPPool3d(norm_type: float, kernel_size: Ints, stride: Ints | None = None, ce
     return stateless(F.lp_pool3d, norm_type=norm_type, kernel_size=kernel_size, stride=stride, ceil_mode=ceil_mode)
 
 
-def _drawing(function: Any, **options: Any) -> Layer:
-    """A layer whose function draws in training and in evaluation."""
+def _drawing(function: Any, _random_samples: ArrayLike | None, **options: Any) -> Layer:
+    """A layer whose function draws in training and in evaluation, unless its samples are given: a buffer, in torch."""
+    given: Tree = {} if _random_samples is None else {"_random_samples": jnp.asarray(_random_samples)}
 
     def apply(
-        params: Tree, buffers: Tree, *inputs: Any, train: bool = False, key: jax.Array | None = None, **named: Any
+        params: Tree, buffers: Tree, input: Any, *, train: bool = False, key: jax.Array | None = None
     ) -> tuple[Any, Tree]:
-        return function(*inputs, **named, **options, key=key), buffers
+        return function(input, **options, **buffers, key=key), buffers
 
-    return Layer(nothing, apply)
+    return Layer(lambda key: ({}, dict(given)), apply)

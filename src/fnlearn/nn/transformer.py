@@ -39,7 +39,8 @@ def TransformerEncoderLayer(
     Shape: src (S, E), (S, N, E) or, batch_first, (N, S, E) → the same; parameters of self_attn, linear1, linear2, norm1
         and norm2.
     Args: d_model: E. nhead: a divisor of E. dim_feedforward: width between the linear maps. dropout: the share that is
-        dropped in training. activation: "relu", "gelu" or a function. layer_norm_eps: as `LayerNorm`'s eps.
+        dropped in training. activation: "relu", "gelu" or a function; one of torch's own means that of the same name in
+        `fnlearn.functional`. layer_norm_eps: as `LayerNorm`'s eps.
         batch_first: whether N comes first. norm_first: normalise before each part instead of after. bias: whether the
         linear maps, attention and norms have biases. device, dtype: as for `Linear`. When applied: src, src_mask,
         src_key_padding_mask and is_causal, as for `MultiheadAttention`.
@@ -55,7 +56,8 @@ def TransformerEncoderLayer(
         padding, mask = _one_kind(src_key_padding_mask, src_mask, src)
 
         def attend(x: Any) -> Any:
-            return net.dropout1(net.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)[0])
+            attended, _ = net.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)
+            return _dropped(net.dropout1, attended, batch_first)
 
         x = _residual(src, attend, net.norm1, norm_first)
         return _residual(x, lambda x: net.dropout2(_feed_forward(net, act, x)), net.norm2, norm_first)
@@ -114,11 +116,13 @@ def TransformerDecoderLayer(
     ) -> Any:
         def itself(x: Any) -> Any:
             given = (tgt_key_padding_mask, False, tgt_mask)
-            return net.dropout1(net.self_attn(x, x, x, *given, is_causal=tgt_is_causal)[0])
+            attended, _ = net.self_attn(x, x, x, *given, is_causal=tgt_is_causal)
+            return _dropped(net.dropout1, attended, batch_first)
 
         def remembered(x: Any) -> Any:
             given = (memory_key_padding_mask, False, memory_mask)
-            return net.dropout2(net.multihead_attn(x, memory, memory, *given, is_causal=memory_is_causal)[0])
+            attended, _ = net.multihead_attn(x, memory, memory, *given, is_causal=memory_is_causal)
+            return _dropped(net.dropout2, attended, batch_first)
 
         x = _residual(tgt, itself, net.norm1, norm_first)
         x = _residual(x, remembered, net.norm2, norm_first)
@@ -157,12 +161,13 @@ def TransformerEncoder(
 
     Torch: `torch.nn.TransformerEncoder`.
     Shape: src as for `TransformerEncoderLayer` → the same; parameters of layers.0, layers.1, … and norm.
-    Args: encoder_layer: a `Layer`, of which there will be num_layers. norm: applied last. enable_nested_tensor,
+    Args: encoder_layer: a `Layer`, of which there will be num_layers, or a `torch.nn.TransformerEncoderLayer`, whose
+        options are taken. norm: applied last. enable_nested_tensor,
         mask_check: accepted and without effect. When applied: src, mask, src_key_padding_mask and is_causal, as for
         `TransformerEncoderLayer`; is_causal=None is False.
     Raises: ValueError when num_layers is negative; TypeError when encoder_layer is no layer; else what it raises.
-    Differs: every layer draws its own initial numbers, while torch's are copies of one; a mask is not searched for
-        being causal, which changes no value.
+    Differs: from a JAX key every layer draws its own initial numbers, while torch's, and those from a `TorchGenerator`,
+        are copies of one; a mask is not searched for being causal, which changes no value.
     Source: Vaswani et al.: Attention Is All You Need (2017).
     """
 
@@ -174,7 +179,7 @@ def TransformerEncoder(
             src = layer(src, mask, padding, is_causal=bool(is_causal))
         return src if norm is None else net.norm(src)
 
-    return compose(forward, **_stack(encoder_layer, num_layers, norm))
+    return _stacked(forward, _ours(TransformerEncoderLayer, encoder_layer), num_layers, norm)
 
 
 def TransformerDecoder(decoder_layer: Layer, num_layers: int, norm: Layer | None = None) -> Layer:
@@ -182,8 +187,9 @@ def TransformerDecoder(decoder_layer: Layer, num_layers: int, norm: Layer | None
 
     Torch: `torch.nn.TransformerDecoder`.
     Shape: tgt and memory as for `TransformerDecoderLayer` → as tgt; parameters of layers.0, layers.1, … and norm.
-    Args: decoder_layer: a `Layer`, of which there will be num_layers. norm: applied last. When applied: as for
-        `TransformerDecoderLayer`; tgt_is_causal=None is False.
+    Args: decoder_layer: a `Layer`, of which there will be num_layers, or a `torch.nn.TransformerDecoderLayer`, whose
+        options are taken. norm: applied last. When applied: as for `TransformerDecoderLayer`; tgt_is_causal=None is
+        False.
     Raises: as `TransformerEncoder`.
     Differs: as `TransformerEncoder`.
     Source: Vaswani et al.: Attention Is All You Need (2017).
@@ -205,7 +211,7 @@ def TransformerDecoder(decoder_layer: Layer, num_layers: int, norm: Layer | None
             tgt = layer(tgt, memory, *masks, tgt_is_causal=bool(tgt_is_causal), memory_is_causal=memory_is_causal)
         return tgt if norm is None else net.norm(tgt)
 
-    return compose(forward, **_stack(decoder_layer, num_layers, norm))
+    return _stacked(forward, _ours(TransformerDecoderLayer, decoder_layer), num_layers, norm)
 
 
 def Transformer(
@@ -304,9 +310,19 @@ def _check_fit(src: tuple[int, ...], tgt: tuple[int, ...], d_model: int, batch_f
         raise ValueError(f"src and tgt must have one batch size, got {src} and {tgt}")
 
 
+def _ours(build: Callable[..., Layer], layer: Any) -> Layer:
+    """A layer of ours with the options of torch's, read off it; what is ours already is left."""
+    if not hasattr(layer, "self_attn"):
+        return layer  # type: ignore[no-any-return]
+    sizes = (layer.linear1.in_features, layer.self_attn.num_heads, layer.linear1.out_features, layer.dropout.p)
+    order = (layer.self_attn.batch_first, layer.norm_first, layer.linear1.bias is not None)
+    return build(*sizes, layer.activation, layer.norm1.eps, *order)
+
+
 def _activation(activation: Activation) -> Callable[[Any], Any]:
     if callable(activation):
-        return activation
+        home = getattr(activation, "__module__", None) or getattr(activation, "__self__", activation).__name__
+        return getattr(F, activation.__name__) if home.partition(".")[0] == "torch" else activation  # type: ignore[no-any-return]
     named: dict[str, Callable[[Any], Any]] = {"relu": F.relu, "gelu": F.gelu}
     if activation not in named:
         raise ValueError(f"activation must be 'relu', 'gelu' or a function, got {activation!r}")
@@ -329,11 +345,34 @@ def _residual(x: Any, part: Callable[[Any], Any], norm: Callable[[Any], Any], no
     return x + part(norm(x)) if norm_first else norm(x + part(x))
 
 
+def _dropped(dropout: Callable[[Any], Any], attended: Any, batch_first: bool) -> Any:
+    """Torch keeps attention's result with S first in memory, and draws the mask in that order."""
+    if not batch_first or attended.ndim != 3:
+        return dropout(attended)
+    return jnp.swapaxes(dropout(jnp.swapaxes(attended, 0, 1)), 0, 1)
+
+
 def _feed_forward(net: Any, activation: Callable[[Any], Any], x: Any) -> Any:
     return net.linear2(net.dropout(activation(net.linear1(x))))
 
 
-def _stack(layer: Layer, number: int, norm: Layer | None) -> dict[str, Any]:
+def _stacked(forward: Callable[..., Any], layer: Layer, number: int, norm: Layer | None) -> Layer:
+    """Layers that each draw from a key their own, and from torch's stream one to copy."""
     if number < 0:
         raise ValueError(f"num_layers must be at least 0, got {number}")
-    return {"layers": [layer] * number} | ({} if norm is None else {"norm": norm})
+
+    def stack(member: Layer) -> Layer:
+        return compose(forward, layers=[member] * number, **({} if norm is None else {"norm": norm}))
+
+    def init(key: Any) -> tuple[Tree, Tree]:
+        if not isinstance(key, random.TorchGenerator):
+            return both.init(key)
+        params, buffers = (tree.flatten(drawn) for drawn in layer.init(key))  # jax.tree would sort the names
+
+        def copy(_: Any) -> tuple[Tree, Tree]:
+            return tree.unflatten({n: jnp.copy(x) for n, x in params.items()}), tree.unflatten(dict(buffers))
+
+        return stack(Layer(copy, layer.apply)).init(key)
+
+    both = stack(layer)
+    return Layer(init, both.apply)
