@@ -1,81 +1,111 @@
-"""Stochastic gradient descent."""
+"""Stochastic gradient descent, plain and averaged."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-Rate = float | jax.Array | Callable[[jax.Array], jax.typing.ArrayLike]
+from fnlearn.optim.parameterwise import Kept, Number, Option, cast, check, is_zero, lerp, parameterwise
 
 
 def sgd(
-    lr: Rate = 1e-3,
-    momentum: float = 0,
-    dampening: float = 0,
-    weight_decay: float = 0,
+    lr: Option = 1e-3,
+    momentum: Option = 0,
+    dampening: Option = 0,
+    weight_decay: Option = 0,
     nesterov: bool = False,
     *,
     maximize: bool = False,
     foreach: bool | None = None,
     differentiable: bool = False,
     fused: bool | None = None,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Stochastic gradient descent with momentum, p ← p − lr · b with b ← momentum · b + (1 − dampening) · g.
 
     Torch: `torch.optim.SGD`.
     Shape: any tree of arrays.
-    Args: lr: the step, a number, an array or a function of the step's index. momentum: share of b that is kept.
-        dampening: share of the gradient that is left out, from the second step on. weight_decay: factor of p that is
-        added to g. nesterov: step along g + momentum · b. maximize: climb instead. foreach, differentiable, fused:
-        accepted for the signature's sake; XLA fuses by itself and every update is differentiable.
+    Args: lr: the step; like all numbers here it may be an array, traced or not, or a schedule, a function of the update's
+        index. momentum: share of b that is kept. dampening: share of the gradient that is left out, from the second step
+        on. weight_decay: factor of p that is added to g. nesterov: step along g + momentum · b. maximize: climb instead.
+        foreach, differentiable, fused: accepted for the signature's sake; XLA fuses by itself and every update is
+        differentiable.
     Raises: ValueError when a number is negative, or for nesterov without momentum or with dampening.
-    Differs: nothing.
+    Differs: complex gradients are torch's, which are the conjugates of `jax.grad`'s.
     Source: Sutskever et al.: On the Importance of Initialization and Momentum in Deep Learning (2013).
     """
-    for name, value in {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}.items():
-        if isinstance(value, int | float) and value < 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
-    if nesterov and (momentum <= 0 or dampening != 0):
+    check(lr=lr, momentum=momentum, weight_decay=weight_decay)
+    if nesterov and (is_zero(momentum) or not is_zero(dampening)):
         raise ValueError(
             f"nesterov needs a momentum and no dampening, got momentum={momentum} and dampening={dampening}"
         )
-    steps = [optax.scale(-1.0)] if maximize else []
-    steps += [optax.add_decayed_weights(weight_decay)] if weight_decay else []
-    if momentum:
-        steps += [_dampened(momentum, dampening) if dampening else optax.trace(momentum, nesterov)]
-    return optax.chain(*steps, _descend(lr))
+    slots = {} if is_zero(momentum) else {"momentum_buffer": jnp.zeros_like}
+    options = {"lr": lr, "momentum": momentum, "dampening": dampening}
+    return parameterwise(partial(_sgd, nesterov), slots, options, weight_decay=weight_decay, maximize=maximize)
 
 
-def _descend(lr: Rate) -> optax.GradientTransformation:
-    """Times −lr; a rate that is an array takes each leaf's dtype, as torch's tensor of a rate does."""
-    if callable(lr) or isinstance(lr, int | float):
-        return optax.scale_by_learning_rate(lr)
-    rate = jnp.asarray(lr)
-    return optax.stateless_with_tree_map(lambda update, _: -rate.astype(update.dtype) * update)
+def _sgd(
+    nesterov: bool,
+    g: jax.Array,
+    p: jax.Array,
+    kept: Kept,
+    t: jax.Array,
+    *,
+    lr: jax.Array,
+    momentum: Number,
+    dampening: Number,
+) -> tuple[jax.Array, Kept]:
+    lr = lr.astype(g.dtype)
+    if not kept:
+        return -lr * g, kept
+    b = momentum * kept["momentum_buffer"] + (1 - dampening) * g
+    b = b if is_zero(dampening) else jnp.where(t == 1, g, b)
+    return -lr * (g + momentum * b if nesterov else b), {"momentum_buffer": b}
 
 
-class DampenedState(NamedTuple):
-    """The momentum buffer, and whether it holds a first gradient yet."""
+def asgd(
+    lr: Option = 1e-2,
+    lambd: Option = 1e-4,
+    alpha: Option = 0.75,
+    t0: Option = 1e6,
+    weight_decay: Option = 0,
+    foreach: bool | None = None,
+    maximize: bool = False,
+    differentiable: bool = False,
+    capturable: bool = False,
+) -> optax.GradientTransformationExtraArgs:
+    """Averaged stochastic gradient descent, p ← (1 − lambd · η) · p − η · g with η ← lr / (1 + lambd · lr · t)^alpha.
 
-    started: jax.Array
-    momentum_buffer: optax.Updates
+    The average of the parameters from step t0 on is kept as "ax".
+
+    Torch: `torch.optim.ASGD`.
+    Shape: any tree of arrays.
+    Args: lr: the first step. lambd: decay. alpha: power of the step's decay. t0: where averaging begins. weight_decay,
+        maximize: as for `sgd`. foreach, differentiable, capturable: accepted for the signature's sake.
+    Raises: ValueError when lr or weight_decay is negative.
+    Differs: as `sgd`. η and the average's weight are float32 whatever the parameters are, as torch keeps them with
+        float32 as its default dtype.
+    Source: Polyak, Juditsky: Acceleration of Stochastic Approximation by Averaging (1992).
+    """
+    check(lr=lr, weight_decay=weight_decay)
+
+    def first_rate(p: jax.Array) -> jax.Array:
+        return jnp.asarray(lr(jnp.zeros((), jnp.int32)) if callable(lr) else lr, jnp.float32)
+
+    slots = {"eta": first_rate, "mu": lambda p: jnp.ones((), jnp.float32), "ax": jnp.zeros_like}
+    options = {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0}
+    return parameterwise(_asgd, slots, options, weight_decay=weight_decay, maximize=maximize)
 
 
-def _dampened(momentum: float, dampening: float) -> optax.GradientTransformation:
-    """Momentum whose first buffer is the whole gradient and later ones are dampened: no form of optax.trace."""
-
-    def init(params: optax.Params) -> DampenedState:
-        return DampenedState(jnp.zeros((), jnp.bool_), jax.tree.map(jnp.zeros_like, params))
-
-    def update(
-        updates: optax.Updates, state: DampenedState, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, DampenedState]:
-        def advance(gradient: jax.Array, buffer: jax.Array) -> jax.Array:
-            return jnp.where(state.started, momentum * buffer + (1 - dampening) * gradient, gradient)
-
-        buffers = jax.tree.map(advance, updates, state.momentum_buffer)
-        return buffers, DampenedState(jnp.ones((), jnp.bool_), buffers)
-
-    return optax.GradientTransformation(init, update)
+def _asgd(
+    g: jax.Array, p: jax.Array, kept: Kept, t: jax.Array, *, lr: jax.Array, lambd: Any, alpha: Any, t0: Any
+) -> tuple[jax.Array, Kept]:
+    eta, mu = kept["eta"].astype(g.dtype), kept["mu"].astype(g.dtype)
+    step = -(lambd * eta) * p - eta * g
+    after = p + step
+    ax = jnp.where(mu == 1, after, lerp(kept["ax"], after, mu))
+    lr = cast(lr, g.dtype)
+    eta = lr / (1 + lambd * lr * t) ** alpha
+    mu = 1 / jnp.maximum(1, t - t0)
+    return step, {"eta": eta.astype(jnp.float32), "mu": mu.astype(jnp.float32), "ax": ax}
