@@ -103,8 +103,8 @@ def muon(
         √max(1, out / in), "match_rms_adamw" by 0.2 · √max(out, in).
     Raises: ValueError when a number is negative, ns_steps too large, adjust_lr_fn unknown, or a parameter no matrix;
         TypeError for complex parameters.
-    Differs: the iteration runs in bfloat16, as in torch; products are summed in another order, which may round another
-        way.
+    Differs: the iteration runs in bfloat16, as in torch, but products of large matrices are summed in another order: some
+        numbers of the update then round to a neighbour.
     Source: Jordan et al.: Muon: An Optimizer for Hidden Layers in Neural Networks (2024).
     """
     check(lr=lr, weight_decay=weight_decay, momentum=momentum)
@@ -142,13 +142,13 @@ def _orthogonal(g: jax.Array, coefficients: Coefficients, eps: float, steps: int
     """Every singular value x as a · x + b · x³ + c · x⁵, again and again, in bfloat16 as torch has it."""
     a, b, c = coefficients
     tall = g.shape[0] > g.shape[1]
-    x = g.astype(jnp.bfloat16)
+    x = _wide(g).astype(jnp.bfloat16)
     x = x.T if tall else x
     norm = jnp.sqrt(jnp.sum(_wide(x) * _wide(x))).astype(jnp.bfloat16)
     x = (_wide(x) / _wide(jnp.maximum(norm, jnp.bfloat16(eps)))).astype(jnp.bfloat16)
     for _ in range(steps):
         gram = (_wide(x) @ _wide(x.T)).astype(jnp.bfloat16)
-        polynomial = (b * _wide(gram) + c * (_wide(gram) @ _wide(gram))).astype(jnp.bfloat16)
+        polynomial = (b * _wide(gram) + (c * _wide(gram)) @ _wide(gram)).astype(jnp.bfloat16)
         x = (a * _wide(x) + _wide(polynomial) @ _wide(x)).astype(jnp.bfloat16)
     return x.T if tall else x
 
