@@ -13,7 +13,7 @@ import fnlearn
 
 ROOT = Path(__file__).parent.parent
 FIELDS = ("Torch", "Shape", "Args", "Raises", "Differs", "Source")
-PORTED = ("functional", "nn", "nn.init", "optim")  # rooms whose names are torch's
+PORTED = ("functional", "nn", "nn.init", "optim", "optim.schedules")  # rooms whose names are torch's
 OTHERS = ("equivalence", "explain", "files", "lessons", "random", "train", "tree")
 
 

@@ -42,10 +42,10 @@ def adam(
 
     Torch: `torch.optim.Adam`.
     Shape: any tree of arrays.
-    Args: lr: the step; like all numbers here it may be an array, traced or not, or a schedule, a function of the update's
-        index. betas: shares of m and of v that are kept. eps: added to the root. weight_decay: factor of p that is added
-        to g or, decoupled_weight_decay, times lr taken off p. amsgrad: divide by the greatest v so far. maximize: climb
-        instead. foreach, capturable, differentiable, fused: accepted for the signature's sake.
+    Args: lr: the step; like all numbers here it may be an array, traced or not, or a schedule, a function of the
+        update's index. betas: shares of m and of v that are kept. eps: added to the root. weight_decay: factor of p
+        that is added to g or, decoupled_weight_decay, times lr taken off p. amsgrad: divide by the greatest v so far.
+        maximize: climb instead. foreach, capturable, differentiable, fused: accepted for the signature's sake.
     Raises: ValueError when a number is negative or a beta not below 1.
     Differs: as `sgd`.
     Source: Kingma, Ba: Adam: A Method for Stochastic Optimization (2015); Reddi et al.: On the Convergence of Adam and
@@ -55,8 +55,9 @@ def adam(
     check_betas(betas)
     slots = MEANS | ({"max_exp_avg_sq": jnp.zeros_like} if amsgrad else {})
     options = _options(lr, betas, eps)
-    decay = {"weight_decay": weight_decay, "decoupled": decoupled_weight_decay}
-    return parameterwise(_adam, slots, options, **decay, maximize=maximize)
+    return parameterwise(
+        _adam, slots, options, weight_decay=weight_decay, decoupled=decoupled_weight_decay, maximize=maximize
+    )
 
 
 def adamw(
@@ -148,19 +149,20 @@ def nadam(
 
     Torch: `torch.optim.NAdam`.
     Shape: any tree of arrays.
-    Args: lr, betas, eps, weight_decay, decoupled_weight_decay, maximize: as for `adam`. momentum_decay: how fast μ grows.
-        foreach, capturable, differentiable: accepted for the signature's sake.
+    Args: lr, betas, eps, weight_decay, decoupled_weight_decay, maximize: as for `adam`. momentum_decay: how fast μ
+        grows. foreach, capturable, differentiable: accepted for the signature's sake.
     Raises: as `adam`.
-    Differs: as `sgd`. The product of all μ is float32 whatever the parameters are, as torch keeps it with float32 as its
-        default dtype.
+    Differs: as `sgd`. The product of all μ is float32 whatever the parameters are, as torch keeps it with float32 as
+        its default dtype.
     Source: Dozat: Incorporating Nesterov Momentum into Adam (2016).
     """
     check(lr=lr, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
     check_betas(betas)
     slots = MEANS | {"mu_product": lambda p: jnp.ones((), jnp.float32)}
     options = {**_options(lr, betas, eps), "momentum_decay": momentum_decay}
-    decay = {"weight_decay": weight_decay, "decoupled": decoupled_weight_decay}
-    return parameterwise(_nadam, slots, options, **decay, maximize=maximize)
+    return parameterwise(
+        _nadam, slots, options, weight_decay=weight_decay, decoupled=decoupled_weight_decay, maximize=maximize
+    )
 
 
 def _nadam(
@@ -209,8 +211,14 @@ def radam(
     """
     check(lr=lr, eps=eps, weight_decay=weight_decay)
     check_betas(betas)
-    decay = {"weight_decay": weight_decay, "decoupled": decoupled_weight_decay}
-    return parameterwise(_radam, MEANS, _options(lr, betas, eps), **decay, maximize=maximize)
+    return parameterwise(
+        _radam,
+        MEANS,
+        _options(lr, betas, eps),
+        weight_decay=weight_decay,
+        decoupled=decoupled_weight_decay,
+        maximize=maximize,
+    )
 
 
 def _radam(

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fnlearn.optim.parameterwise import Kept, Number, Option, check, is_zero, lerp, parameterwise
+from fnlearn.optim.parameterwise import Fresh, Kept, Number, Option, check, is_zero, lerp, parameterwise
 
 
 def adagrad(
@@ -25,10 +25,10 @@ def adagrad(
 
     Torch: `torch.optim.Adagrad`.
     Shape: any tree of arrays.
-    Args: lr: the step; like all numbers here it may be an array, traced or not, or a schedule, a function of the update's
-        index. lr_decay: how fast it falls. weight_decay: factor of p that is added to g. initial_accumulator_value: s at
-        the start. eps: added to the root. maximize: climb instead. foreach, differentiable, fused: accepted for the
-        signature's sake.
+    Args: lr: the step; like all numbers here it may be an array, traced or not, or a schedule, a function of the
+        update's index. lr_decay: how fast it falls. weight_decay: factor of p that is added to g.
+        initial_accumulator_value: s at the start. eps: added to the root. maximize: climb instead. foreach,
+        differentiable, fused: accepted for the signature's sake.
     Raises: ValueError when a number is negative.
     Differs: as `sgd`.
     Source: Duchi, Hazan, Singer: Adaptive Subgradient Methods (2011).
@@ -164,7 +164,7 @@ def rprop(
     if all(isinstance(eta, int | float) for eta in etas) and not 0 < etas[0] < 1 < etas[1]:  # type: ignore[operator]
         raise ValueError(f"etas must be a number between 0 and 1 and one above 1, got {etas}")
     first = lr(jnp.zeros((), jnp.int32)) if callable(lr) else lr
-    slots = {"prev": jnp.zeros_like, "step_size": partial(_full, value=first)}
+    slots: dict[str, Fresh] = {"prev": jnp.zeros_like, "step_size": partial(_full, value=first)}
     options = {"lr": lr, "shrink": etas[0], "grow": etas[1], "least": step_sizes[0], "most": step_sizes[1]}
     return parameterwise(_rprop, slots, options, maximize=maximize)
 

@@ -23,7 +23,7 @@ class LBFGSState(NamedTuple):
         Hessian. prev_flat_grad, prev_loss: those of the last iteration.
     """
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]
     func_evals: jax.Array
     n_iter: jax.Array
     d: jax.Array
@@ -205,6 +205,8 @@ def _flat(values: Any) -> jax.Array:
 
 def _like(x: jax.Array, values: Any) -> Any:
     """The vector as a tree like another."""
+    leaves: list[Any]
+    form: Any
     leaves, form = jax.tree.flatten(values)
     parts, start = [], 0
     for leaf in leaves:

@@ -123,7 +123,7 @@ def _trial(bracket: Bracket) -> tuple[jax.Array, jax.Array]:
 
 
 def _cubic_minimum(a: Point, b: Point, least: jax.Array, greatest: jax.Array) -> jax.Array:
-    """Where the cubic through two points and their slopes is lowest, within bounds; their middle where it has no minimum."""
+    """Where the cubic through two points and their slopes is lowest, within bounds; their middle where it has none."""
     low, high = _where(a.t <= b.t, a, b), _where(a.t <= b.t, b, a)
     d1 = a.slope + b.slope - 3 * (a.f - b.f) / (a.t - b.t)
     square = d1 * d1 - a.slope * b.slope

@@ -98,13 +98,13 @@ def muon(
     Torch: `torch.optim.Muon`.
     Shape: a tree of real matrices (out, in).
     Args: lr: the step. weight_decay: times lr, the share of p that is taken off. momentum: share of the mean that is
-        kept. nesterov: look one step ahead. ns_coefficients: of the iteration's polynomial. eps: the least norm that g is
-        divided by. ns_steps: iterations, below 100. adjust_lr_fn: "original" (or None) multiplies lr by
-        √max(1, out / in), "match_rms_adamw" by 0.2 · √max(out, in).
+        kept. nesterov: look one step ahead. ns_coefficients: of the iteration's polynomial. eps: the least norm that g
+        is divided by. ns_steps: iterations, below 100. adjust_lr_fn: "original" (or None) multiplies lr by √max(1, out
+        / in), "match_rms_adamw" by 0.2 · √max(out, in).
     Raises: ValueError when a number is negative, ns_steps too large, adjust_lr_fn unknown, or a parameter no matrix;
         TypeError for complex parameters.
-    Differs: the iteration runs in bfloat16, as in torch, but products of large matrices are summed in another order: some
-        numbers of the update then round to a neighbour.
+    Differs: the iteration runs in bfloat16, as in torch, but products of large matrices are summed in another order:
+        some numbers of the update then round to a neighbour.
     Source: Jordan et al.: Muon: An Optimizer for Hidden Layers in Neural Networks (2024).
     """
     check(lr=lr, weight_decay=weight_decay, momentum=momentum)

@@ -1,6 +1,6 @@
 """A rule for one parameter made an optimizer for a whole tree: what all of them but L-BFGS have in common.
 
-A rule takes a gradient, its parameter and what torch keeps of that parameter, and returns the step and what is kept then:
+A rule takes a gradient, its parameter and what torch keeps of it, and returns the step and what is kept then:
 
     rule(g, p, kept, t, lr=…, …) -> (step, kept)
 
@@ -32,7 +32,7 @@ class State(NamedTuple):
         of what it keeps, such as "exp_avg"; under "step" how many gradients a parameter has had.
     """
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]
     kept: dict[str, Any]
 
 
@@ -47,8 +47,8 @@ def parameterwise(
 ) -> optax.GradientTransformationExtraArgs:
     """The optimizer that a rule makes.
 
-    A gradient that is None stands for one that is missing: the parameter and what is kept of it stay as they are. A rate
-    passed to `update` as `lr=` takes the place of the one given here.
+    A gradient that is None stands for one that is missing: the parameter and what is kept of it stay as they are. A
+    rate passed to `update` as `lr=` takes the place of the one given here.
 
     Args: rule: as above. slots: what is kept, and what it is at the start. options: numbers, or schedules of the count,
         for the rule; "lr" is one of them. weight_decay: what of the parameter is added to the gradient; decoupled, what
@@ -73,6 +73,8 @@ def parameterwise(
             raise ValueError("params are needed: optimizer.update(gradients, state, params)")
         now = {name: read(value, state.count) for name, value in options.items()}
         now |= {} if lr is None else {"lr": number("lr", lr)}
+        leaves: list[Any]
+        form: Any
         leaves, form = jax.tree.flatten(params)
         columns = [form.flatten_up_to(kept) for kept in state.kept.values()]
         rows = [dict(zip(state.kept, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -26,11 +26,11 @@ def sgd(
 
     Torch: `torch.optim.SGD`.
     Shape: any tree of arrays.
-    Args: lr: the step; like all numbers here it may be an array, traced or not, or a schedule, a function of the update's
-        index. momentum: share of b that is kept. dampening: share of the gradient that is left out, from the second step
-        on. weight_decay: factor of p that is added to g. nesterov: step along g + momentum · b. maximize: climb instead.
-        foreach, differentiable, fused: accepted for the signature's sake; XLA fuses by itself and every update is
-        differentiable.
+    Args: lr: the step; like all numbers here it may be an array, traced or not, or a schedule, a function of the
+        update's index. momentum: share of b that is kept. dampening: share of the gradient that is left out, from the
+        second step on. weight_decay: factor of p that is added to g. nesterov: step along g + momentum · b. maximize:
+        climb instead. foreach, differentiable, fused: accepted for the signature's sake; XLA fuses by itself and every
+        update is differentiable.
     Raises: ValueError when a number is negative, or for nesterov without momentum or with dampening.
     Differs: complex gradients are torch's, which are the conjugates of `jax.grad`'s.
     Source: Sutskever et al.: On the Importance of Initialization and Momentum in Deep Learning (2013).

@@ -7,9 +7,10 @@ A schedule is read at the number of updates that were made, as torch's scheduler
 Read at a Python number it answers in float64, at a JAX array in JAX's own precision.
 """
 
+from fnlearn.optim.schedules.checkpoint import from_torch, to_torch
 from fnlearn.optim.schedules.combined import chained_scheduler, sequential_lr
 from fnlearn.optim.schedules.cycle import cyclic_lr, cyclic_momentum, one_cycle_lr, one_cycle_momentum, swalr
-from fnlearn.optim.schedules.plateau import Plateau, PlateauState, reduce_lr_on_plateau
+from fnlearn.optim.schedules.plateau import reduce_lr_on_plateau
 from fnlearn.optim.schedules.simple import (
     constant_lr,
     cosine_annealing_lr,
@@ -22,12 +23,8 @@ from fnlearn.optim.schedules.simple import (
     polynomial_lr,
     step_lr,
 )
-from fnlearn.optim.schedules.step import Schedule
 
 __all__ = [
-    "Plateau",
-    "PlateauState",
-    "Schedule",
     "chained_scheduler",
     "constant_lr",
     "cosine_annealing_lr",
@@ -35,6 +32,7 @@ __all__ = [
     "cyclic_lr",
     "cyclic_momentum",
     "exponential_lr",
+    "from_torch",
     "lambda_lr",
     "linear_lr",
     "multi_step_lr",
@@ -46,4 +44,5 @@ __all__ = [
     "sequential_lr",
     "step_lr",
     "swalr",
+    "to_torch",
 ]

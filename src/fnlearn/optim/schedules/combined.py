@@ -16,7 +16,8 @@ def sequential_lr(schedulers: Sequence[Schedule], milestones: Sequence[int]) -> 
     Shape: step () → rate ().
     Args: schedulers: one more than milestones. milestones: ascending steps, at which the next one begins.
     Raises: ValueError when the numbers don't fit or milestones don't ascend.
-    Differs: schedules after the first know their own base rate; `multiplicative_lr` in torch goes on from the last rate.
+    Differs: schedules after the first know their own base rate; `multiplicative_lr` in torch goes on from the last
+        rate.
     Source: `torch.optim.lr_scheduler`.
     """
     if len(milestones) != len(schedulers) - 1 or not schedulers or list(milestones) != sorted(milestones):
@@ -41,8 +42,8 @@ def sequential_lr(schedulers: Sequence[Schedule], milestones: Sequence[int]) -> 
 def chained_scheduler(schedulers: Sequence[Schedule]) -> Schedule:
     """All schedules at once: each changes the rate that the one before it leaves.
 
-    Where all of them only scale it, that is the product of their factors. Otherwise reading it takes as long as there are
-    steps: torch's cosine goes on from the rate of the step before, and others, such as `lambda_lr`, set it anew.
+    Where all of them only scale it, that is the product of their factors. Otherwise reading it takes as long as there
+    are steps: torch's cosine goes on from the rate of the step before, and others, such as `lambda_lr`, set it anew.
 
     Torch: `torch.optim.lr_scheduler.ChainedScheduler`.
     Shape: step () → rate ().

@@ -58,9 +58,10 @@ def cyclic_momentum(
 ) -> Schedule:
     """Along lines from max_momentum down to base_momentum and up again, while the rate goes up and down.
 
-    `optim.sgd(cyclic_lr(**options), momentum=cyclic_momentum(**options))`, or `betas=(cyclic_momentum(**options), 0.999)`.
+    `optim.sgd(cyclic_lr(**options), momentum=cyclic_momentum(**options))`, or `betas=(cyclic_momentum(**options),
+    0.999)`.
 
-    Torch: what `torch.optim.lr_scheduler.CyclicLR` does with cycle_momentum.
+    Torch: `torch.optim.lr_scheduler.CyclicLR`, what it does with cycle_momentum.
     Shape: step () → momentum ().
     Args: base_momentum, max_momentum: the ends. All others: as for `cyclic_lr`.
     Raises: as `cyclic_lr`.
@@ -148,7 +149,7 @@ def one_cycle_momentum(
 ) -> Schedule:
     """From max_momentum down to base_momentum and up again, while the rate goes through its cycle.
 
-    Torch: what `torch.optim.lr_scheduler.OneCycleLR` does with cycle_momentum.
+    Torch: `torch.optim.lr_scheduler.OneCycleLR`, what it does with cycle_momentum.
     Shape: step () → momentum ().
     Args: base_momentum, max_momentum: the ends. All others: as for `one_cycle_lr`.
     Raises: as `one_cycle_lr`.

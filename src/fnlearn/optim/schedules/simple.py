@@ -20,6 +20,7 @@ def lambda_lr(lr: Number, lr_lambda: Callable[[Any], Number]) -> Schedule:
     Torch: `torch.optim.lr_scheduler.LambdaLR`.
     Shape: step () → rate ().
     Args: lr: the base rate. lr_lambda: step → factor; within `jax.jit` it is given a traced step.
+    Raises: nothing.
     Differs: one function; for groups of parameters, each optimizer has a schedule of its own.
     Source: `torch.optim.lr_scheduler`.
     """
@@ -27,11 +28,12 @@ def lambda_lr(lr: Number, lr_lambda: Callable[[Any], Number]) -> Schedule:
 
 
 def multiplicative_lr(lr: Number, lr_lambda: Callable[[Any], Number]) -> Schedule:
-    """The rate times the values of a function at all steps from 1 to this one; reading it takes as long as there are steps.
+    """The rate times a function of every step from 1 to this one; reading it takes as long as there are steps.
 
     Torch: `torch.optim.lr_scheduler.MultiplicativeLR`.
     Shape: step () → rate ().
     Args: lr, lr_lambda: as for `lambda_lr`.
+    Raises: nothing.
     Differs: as `lambda_lr`. In `sequential_lr` it begins with its own base rate, where torch goes on from the last one.
     Source: `torch.optim.lr_scheduler`.
     """
@@ -65,6 +67,7 @@ def multi_step_lr(lr: Number, milestones: Iterable[int], gamma: Number = 0.1) ->
     Torch: `torch.optim.lr_scheduler.MultiStepLR`.
     Shape: step () → rate ().
     Args: lr: the base rate. milestones: steps. gamma: the factor.
+    Raises: nothing.
     Differs: nothing.
     Source: `torch.optim.lr_scheduler`.
     """
@@ -117,6 +120,7 @@ def exponential_lr(lr: Number, gamma: Number) -> Schedule:
     Torch: `torch.optim.lr_scheduler.ExponentialLR`.
     Shape: step () → rate ().
     Args: lr: the base rate. gamma: the factor.
+    Raises: nothing.
     Differs: nothing.
     Source: `torch.optim.lr_scheduler`.
     """
@@ -129,6 +133,7 @@ def polynomial_lr(lr: Number, total_iters: int = 5, power: Number = 1.0) -> Sche
     Torch: `torch.optim.lr_scheduler.PolynomialLR`.
     Shape: step () → rate ().
     Args: lr: the base rate. total_iters: after how many steps it is 0. power: 1 for a line.
+    Raises: nothing.
     Differs: nothing.
     Source: `torch.optim.lr_scheduler`.
     """
