@@ -18,6 +18,7 @@ CASES = [
     case(NAME, Q, K, V, attn_mask=np.where(BLIND, 0.0, -np.inf)),
     case(NAME, Q, K, V, is_causal=True),
     case(NAME, Q, K, V, scale=0.3),
+    case(NAME, Q * 6, K, V),  # one key has nearly all the weight
     case(NAME, Q, *FEW, enable_gqa=True),
     case(NAME, Q, *FEW, MASK, enable_gqa=True),
     case(NAME, R(5, 3), R(6, 3), R(6, 2)),

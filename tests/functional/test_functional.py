@@ -14,7 +14,7 @@ import torch.nn.functional as TF
 import fnlearn.functional as F
 from fnlearn.equivalence import assert_equivalent
 from tests.cases import CASES, ELEMENTWISE, ERRORS
-from tests.cases.table import Case
+from tests.cases.table import Case, R, case
 from tests.reference import check, is_float, jax_answers, torch_answers
 
 
@@ -26,6 +26,14 @@ def draws_from(name):
 
 RANDOM = {name for name in F.__all__ if draws_from(name)}
 WITHOUT_TORCH = {name for name in F.__all__ if not hasattr(TF, name)}  # siblings that return what torch would change, …
+
+
+SHARED = [
+    case("linear", R(300, 4), R(2, 4), R(2)),
+    case("bilinear", R(300, 4), R(300, 5), R(2, 4, 5), R(2)),
+    case("conv1d", R(3, 2, 100), R(4, 2, 3), R(4)),
+    case("scaled_dot_product_attention", R(8, 40, 5, 3), R(8, 40, 6, 3), R(8, 40, 6, 3), R(5, 6)),
+]
 
 
 def both(case: Case):
@@ -49,6 +57,13 @@ def test_narrow_dtypes(case, dtype):
         narrow = jax_answers(mine, case.args, case.kwargs, dtype, gradients=False)
         wide = jax_answers(mine, case.args, case.kwargs, "float32", gradients=False)
         assert_equivalent(wide, jax.tree.map(lambda x: x.astype("float32"), narrow), rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("case", SHARED, ids=str)
+def test_narrow_gradients_of_what_is_shared(case):
+    """A bias or a mask that serves many rows gets the sum of their gradients, in float32 and rounded once."""
+    theirs, mine = both(case)
+    check(theirs, mine, case.args, case.kwargs, "bfloat16")
 
 
 @pytest.mark.parametrize("case", ELEMENTWISE, ids=str)

@@ -22,7 +22,9 @@ WIDE = [torch.float32, torch.float64]  # in which gradients are asked too
 NARROW = [torch.bfloat16, torch.float16]
 WIDER = {torch.complex64: torch.complex128}  # and float64 for every dtype of real numbers
 MOST = {torch.float64: 10, torch.bfloat16: 6, torch.float16: 6}  # samples of one entry; 24 in any other dtype
+SEEDS = range(1, 9)  # by which torch may draw something else; where there is little to draw, two often give the same
 PUSHED_FORWARD = 3  # samples of which the forward-mode derivative is asked too
+COLLIDING = {f"max_unpool{n}d" for n in (1, 2, 3)}  # elements on one place: torch's two modes aren't transposes there
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.filterwarnings("ignore")]
 
@@ -72,6 +74,11 @@ def draws(fn):
     return key is not None and key.kind is key.KEYWORD_ONLY
 
 
+def torch_function(op):
+    """Torch's; beneath those that draw, since the entry itself would set one seed whatever seed is set here."""
+    return getattr(torch.nn.functional, name_of(op)) if draws(getattr(F, name_of(op))) else op.op
+
+
 def cotangent(position, shape, dtype):
     """The same for both sides, whatever precision they work in: drawn once and rounded to the dtype under test."""
     drawn = np.random.default_rng(zlib.crc32(repr((position, tuple(shape))).encode())).standard_normal(tuple(shape))
@@ -93,7 +100,7 @@ def torch_side(op, sample, dtype, wide=False, seed=0):
     leaves = [fresh(x) for x in leaves]
     args, kwargs = jax.tree.unflatten(call, leaves)
     torch.manual_seed(seed)
-    outs = [x for x in jax.tree.leaves(op.op(*args, **kwargs)) if torch.is_tensor(x)]
+    outs = [x for x in jax.tree.leaves(torch_function(op)(*args, **kwargs)) if torch.is_tensor(x)]
     answers = {"out": [x.detach() for x in outs]}
     pulled = [(i, x) for i, x in enumerate(outs) if x.requires_grad]
     wanted = [x for x in leaves if torch.is_tensor(x) and x.requires_grad]
@@ -149,8 +156,9 @@ def test_samples(op, dtype):
     assert chosen
     with precision("float64"), jax.numpy_rank_promotion("allow"):
         for position, sample in enumerate(chosen):
+            pushed = dtype == torch.float64 and position < PUSHED_FORWARD and label(op) not in COLLIDING
             try:
-                compare(op, sample, dtype, jvp=dtype == torch.float64 and position < PUSHED_FORWARD)
+                compare(op, sample, dtype, jvp=pushed)
             except Exception as error:
                 error.add_note(f"sample {position}: {sample.summary()}")
                 raise
@@ -160,8 +168,8 @@ def test_samples(op, dtype):
 def compare(op, sample, dtype, jvp):
     theirs, pulled = torch_side(op, sample, dtype)
     mine, forward_mode = jax_side(op, sample, dtype, pulled)
-    again = torch_side(op, sample, dtype, seed=1)[0] if draws(getattr(F, name_of(op))) else theirs
-    if not same_values(theirs["out"], again["out"]):
+    others = SEEDS if draws(getattr(F, name_of(op))) else []
+    if any(not same_values(theirs["out"], torch_side(op, sample, dtype, seed=seed)[0]["out"]) for seed in others):
         seen = [(x.shape, str(x.dtype)) for x in mine["out"]]
         assert seen == [(tuple(x.shape), label(x.dtype)) for x in theirs["out"]]
         return

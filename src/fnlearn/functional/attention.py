@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from fnlearn.functional import check
-from fnlearn.functional.precision import accumulator
+from fnlearn.functional.precision import NARROW, accumulator
+from fnlearn.functional.softmax import shares
 from fnlearn.functional.typing import ArrayLike
 from fnlearn.random import TorchGenerator, draw
 
@@ -129,14 +130,18 @@ def _attend(
         last = jnp.arange(q.shape[-2])[:, None] + first
         mask = jnp.arange(k.shape[-2])[None] <= last
     if mask is not None:
-        lines = jnp.expand_dims(mask, tuple(range(scores.ndim - mask.ndim))) if mask.ndim < scores.ndim else mask
+        lines = mask if mask.dtype == jnp.bool_ else mask.astype(scores.dtype)  # so that its gradient is summed wide
+        lines = jnp.expand_dims(lines, tuple(range(scores.ndim - mask.ndim))) if mask.ndim < scores.ndim else lines
         shape = jnp.broadcast_shapes(lines.shape, scores.shape)
         lines, scores = jnp.broadcast_to(lines, shape), jnp.broadcast_to(scores, shape)
-        scores = jnp.where(lines, scores, -jnp.inf) if mask.dtype == jnp.bool_ else scores + lines.astype(scores.dtype)
-    weights = _softmax(scores) if mask is not None else jax.nn.softmax(scores, -1)
+        scores = jnp.where(lines, scores, -jnp.inf) if mask.dtype == jnp.bool_ else scores + lines
+    weights = _softmax(scores) if mask is not None else shares(scores, -1)
     if dropout_p > 0:
         weights = _drop(weights, dropout_p, key)
-    return _product(weights.astype(v.dtype), v, "ls,sf->lf").astype(v.dtype)
+    if v.dtype not in NARROW:
+        return _product(weights, v, "ls,sf->lf")
+    most = lax.stop_gradient(jnp.maximum(weights.max(-1, keepdims=True), jnp.finfo(weights.dtype).tiny))
+    return (_mixed(weights / most, v) * most).astype(v.dtype)  # the greatest weight is then not rounded
 
 
 def _product(x: jax.Array, y: jax.Array, form: str) -> jax.Array:
@@ -150,11 +155,24 @@ def _product(x: jax.Array, y: jax.Array, form: str) -> jax.Array:
     return product.reshape(*product.shape[:-4], x.shape[-3], *product.shape[-2:])
 
 
+@jax.custom_jvp
+def _mixed(weights: jax.Array, v: jax.Array) -> jax.Array:
+    """The product of weights in float32 and narrow values, narrow itself; the weights' gradient is not rounded."""
+    return _product(weights.astype(v.dtype), v, "ls,sf->lf")
+
+
+@_mixed.defjvp
+def _(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    (weights, v), (dw, dv) = primals, tangents
+    tangent = _product(dw, v.astype(dw.dtype), "ls,sf->lf") + _product(weights.astype(v.dtype), dv, "ls,sf->lf")
+    return _mixed(weights, v), tangent
+
+
 def _softmax(scores: jax.Array) -> jax.Array:
     """Softmax of the last dimension; all 0, and without gradient, where every score is -inf."""
     masked = (scores == -jnp.inf).all(-1, keepdims=True)
     safe = jnp.where(masked, 0, scores)
-    return jnp.where(masked, 0, jax.nn.softmax(safe, -1))
+    return jnp.where(masked, 0, shares(safe, -1))
 
 
 def _drop(weights: jax.Array, p: float, key: jax.Array | None) -> jax.Array:

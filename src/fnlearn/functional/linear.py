@@ -41,7 +41,12 @@ def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -
 
 def _affine(x: jax.Array, a: jax.Array, b: jax.Array | None) -> jax.Array:
     y = jnp.matmul(x, a.T, preferred_element_type=accumulator(x.dtype))
-    return (y if b is None else y + jnp.broadcast_to(b, y.shape).astype(y.dtype)).astype(x.dtype)
+    return (y if b is None else y + _spread(b, y)).astype(x.dtype)
+
+
+def _spread(b: jax.Array, y: jax.Array) -> jax.Array:
+    """The bias of each of the outputs, in the dtype in which products are summed, and its gradient with them."""
+    return jnp.broadcast_to(b.astype(y.dtype), y.shape)
 
 
 def _features_first(x: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -73,4 +78,4 @@ def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: Arra
     if b is not None and b.shape != a.shape[:1]:
         raise ValueError(f"bias must have shape {a.shape[:1]}, got {b.shape}")
     y = jnp.einsum("...i,oij,...j->...o", x1, a, x2, preferred_element_type=accumulator(x1.dtype))
-    return (y if b is None else y + jnp.broadcast_to(b, y.shape).astype(y.dtype)).astype(x1.dtype)
+    return (y if b is None else y + _spread(b, y)).astype(x1.dtype)

@@ -78,7 +78,7 @@ def poisson_nll_loss(
     Args: input: rates, or their logarithms with log_input. target: counts. full: add Stirling's approximation of
         log(y!) where y > 1. eps: keeps the logarithm finite at 0. size_average, reduce, reduction: as for `mse_loss`.
     Raises: ValueError for an unknown reduction or shapes that don't fit; TypeError when an argument is not numeric.
-    Differs: with full, the gradient of a target of 0 is that of the first part alone; torch gives NaN.
+    Differs: nothing.
     Source: ATen `Loss.cpp`.
     """
     x, y = broadcast_pair(check.number("input", input), check.number("target", target))
@@ -88,8 +88,6 @@ def poisson_nll_loss(
 
 
 def _stirling(y: jax.Array) -> jax.Array:
-    """Log(y!) approximately for y > 1, and 0 elsewhere, with the gradient 0 there."""
-    small = y <= 1
-    safe = jnp.where(small, jnp.ones_like(y), y)
-    approximation = safe * jnp.log(safe) - safe + 0.5 * jnp.log(2 * math.pi * safe)
-    return jnp.where(small, jnp.zeros_like(y), approximation)
+    """Log(y!) approximately for y > 1, and 0 elsewhere; the gradient at y ≤ 0 is NaN, as in torch."""
+    approximation = y * jnp.log(y) - y + 0.5 * jnp.log(2 * math.pi * y)
+    return jnp.where(y <= 1, jnp.zeros_like(y), approximation)

@@ -116,7 +116,7 @@ def _logits(x: jax.Array, a: jax.Array, b: jax.Array | None) -> jax.Array:
     """The logits in the wide dtype, so that only the loss is rounded."""
     flat = a.reshape(-1, a.shape[-1])
     logits = jnp.matmul(x, flat.T, preferred_element_type=accumulator(x.dtype))
-    return logits if b is None else logits + jnp.broadcast_to(b.reshape(-1), logits.shape).astype(logits.dtype)
+    return logits if b is None else logits + jnp.broadcast_to(b.astype(logits.dtype).reshape(-1), logits.shape)
 
 
 def _chunked(

@@ -124,7 +124,7 @@ def _with_weights(
     """The attention and its weights; unlike in the other form, a query whose keys are all ignored gets NaN."""
     scores = _product(q * math.sqrt(1 / q.shape[-1]), k, "le,se->ls")
     if mask is not None:
-        scores = scores + jnp.broadcast_to(mask, scores.shape).astype(scores.dtype)
+        scores = scores + jnp.broadcast_to(mask.astype(scores.dtype), scores.shape)
     shares = softmax(scores, -1)
     if p > 0:
         shares = _drop(shares, p, key)

@@ -1,6 +1,7 @@
 """Softmax and its relatives."""
 
 import warnings
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ def softmax(
     Source: ATen `SoftMax.cpp`.
     """
     x, axis = _prepare("softmax", input, dim, _stacklevel, dtype)
-    return jax.nn.softmax(x, axis) if x.ndim else jnp.exp(x - x)
+    return shares(x, axis) if x.ndim else jnp.exp(x - x)
 
 
 @wide_inside
@@ -92,6 +93,19 @@ def gumbel_softmax(
         return soft
     one_hot = jax.nn.one_hot(soft.argmax(axis), soft.shape[axis], dtype=soft.dtype, axis=axis) if x.ndim else soft
     return soft + jax.lax.stop_gradient(one_hot - soft)  # the soft sample's gradient, straight through
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def shares(x: jax.Array, axis: int) -> jax.Array:
+    """The softmax y itself; its gradient is y · (ct − Σ y · ct), in this order: near y = 1 the difference is exact."""
+    return jax.nn.softmax(x, axis)
+
+
+@shares.defjvp
+def _(axis: int, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    y = shares(primals[0], axis)
+    weighted = y * tangents[0]
+    return y, weighted - y * weighted.sum(axis, keepdims=True)
 
 
 def _prepare(
