@@ -48,7 +48,7 @@ def test_averages(theirs, mine, dtype):
 
 
 def test_the_decay_must_be_a_share():
-    with pytest.raises(ValueError, match="decay must be between 0 and 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"decay must be between 0 and 1, got 1\.5"):
         optim.get_ema_avg_fn(1.5)
 
 

@@ -10,14 +10,15 @@ from torch.optim.swa_utils import SWALR
 
 from fnlearn import optim
 from fnlearn.optim import schedules as S
+from fnlearn.optim.schedules.step import real
 
 LR, STEPS = 0.3, 500
 TOLERANCE = 1e-12  # of the greatest rate
 
 # torch's class, ours, and their arguments after the optimizer and after the rate
 TABLE = [
-    (L.LambdaLR, S.lambda_lr, {"lr_lambda": lambda n: 0.99**n}),
-    (L.MultiplicativeLR, S.multiplicative_lr, {"lr_lambda": lambda n: 1 - 0.5 / (n + 1)}),
+    (L.LambdaLR, S.lambda_lr, {"lr_lambda": lambda n: 0.99 ** real(n)}),
+    (L.MultiplicativeLR, S.multiplicative_lr, {"lr_lambda": lambda n: 1 - 0.5 / (real(n) + 1)}),
     (L.StepLR, S.step_lr, {"step_size": 30}),
     (L.StepLR, S.step_lr, {"step_size": 1, "gamma": 0.99}),
     (L.MultiStepLR, S.multi_step_lr, {"milestones": [200, 3, 50, 50]}),
@@ -39,7 +40,8 @@ TABLE = [
     (L.CosineAnnealingWarmRestarts, S.cosine_annealing_warm_restarts, {"T_0": 7, "T_mult": 2, "eta_min": 0.05}),
     (L.CosineAnnealingWarmRestarts, S.cosine_annealing_warm_restarts, {"T_0": 1, "T_mult": 3}),
     (L.CyclicLR, S.cyclic_lr, {"base_lr": 0.01, "max_lr": 0.4, "step_size_up": 40}),
-    (L.CyclicLR, S.cyclic_lr, {"base_lr": 0.01, "max_lr": 0.4, "step_size_up": 30, "step_size_down": 7, "mode": "triangular2"}),
+    (L.CyclicLR, S.cyclic_lr,
+     {"base_lr": 0.01, "max_lr": 0.4, "step_size_up": 30, "step_size_down": 7, "mode": "triangular2"}),
     (L.CyclicLR, S.cyclic_lr, {"base_lr": 0.01, "max_lr": 0.4, "step_size_up": 11, "mode": "exp_range", "gamma": 0.99}),
     (L.CyclicLR, S.cyclic_lr, {"base_lr": 0.1, "max_lr": 0.4, "step_size_up": 9, "scale_fn": lambda x: 1 / x}),
     (L.CyclicLR, S.cyclic_lr,
@@ -48,8 +50,9 @@ TABLE = [
     (L.OneCycleLR, S.one_cycle_lr, {"max_lr": 0.5, "total_steps": 510}),
     (L.OneCycleLR, S.one_cycle_lr, {"max_lr": 0.5, "epochs": 60, "steps_per_epoch": 10, "anneal_strategy": "linear"}),
     (L.OneCycleLR, S.one_cycle_lr,
-     {"max_lr": 0.5, "total_steps": 505, "three_phase": True, "pct_start": 0.4, "div_factor": 10, "final_div_factor": 50}),
-    (L.OneCycleLR, S.one_cycle_lr, {"max_lr": 0.5, "total_steps": 505, "three_phase": True, "anneal_strategy": "linear"}),
+     {"max_lr": 0.5, "total_steps": 505, "three_phase": True, "pct_start": 0.4, "div_factor": 9}),
+    (L.OneCycleLR, S.one_cycle_lr,
+     {"max_lr": 0.5, "total_steps": 505, "three_phase": True, "anneal_strategy": "linear"}),
     (SWALR, S.swalr, {"swa_lr": 0.05}),
     (SWALR, S.swalr, {"swa_lr": 0.5, "anneal_epochs": 200, "anneal_strategy": "linear"}),
     (SWALR, S.swalr, {"swa_lr": 0.5, "anneal_epochs": 0}),
@@ -83,9 +86,9 @@ def read_traced(schedule, steps=STEPS):
 
 
 def label(value):
-    return (
-        ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else getattr(value, "__name__", None)
-    )
+    if isinstance(value, dict):
+        return ",".join(f"{k}={getattr(v, '__name__', v)}" for k, v in value.items())
+    return getattr(value, "__name__", None)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -135,7 +138,8 @@ def test_one_after_the_other(theirs, mine, milestones):
 
 CHAINS = {
     "scaling": (
-        lambda o: [L.ConstantLR(o, 0.1, 50), L.ExponentialLR(o, 0.99), L.MultiStepLR(o, [100, 200]), L.PolynomialLR(o, 450)],
+        lambda o: [L.ConstantLR(o, 0.1, 50), L.ExponentialLR(o, 0.99), L.MultiStepLR(o, [100, 200]),
+                   L.PolynomialLR(o, 450)],
         lambda: [S.constant_lr(LR, 0.1, 50), S.exponential_lr(LR, 0.99), S.multi_step_lr(LR, [100, 200]),
                  S.polynomial_lr(LR, 450)],
     ),
@@ -145,7 +149,7 @@ CHAINS = {
     ),
     "set anew": (
         lambda o: [L.LambdaLR(o, lambda n: 0.99**n), L.StepLR(o, 3)],
-        lambda: [S.lambda_lr(LR, lambda n: 0.99**n), S.step_lr(LR, 3)],
+        lambda: [S.lambda_lr(LR, lambda n: 0.99 ** real(n)), S.step_lr(LR, 3)],
     ),
 }  # fmt: skip
 
@@ -182,9 +186,7 @@ def test_plateau(options):
         state = plateau.update(state, float(metric))
     np.testing.assert_allclose(found, rates, rtol=TOLERANCE)
     with jax.enable_x64(True):
-        first = jax.tree.map(
-            lambda x: jnp.asarray(x, float) if isinstance(x, float) else jnp.asarray(x), plateau.init()
-        )
+        first = jax.tree.map(lambda x: jnp.asarray(x, type(x)), plateau.init())
         scanned = jax.lax.scan(lambda s, m: (plateau.update(s, m), s.lr), first, jnp.asarray(METRICS))[1]
     np.testing.assert_allclose(scanned, rates, rtol=TOLERANCE)
 

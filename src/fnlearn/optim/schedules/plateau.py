@@ -77,7 +77,7 @@ def reduce_lr_on_plateau(
             xp.where(falls & (state.lr - lower > eps), lower, state.lr),
             xp.where(improved, metric, state.best),
             xp.where(falls, 0, bad),
-            xp.where(falls, cooldown, state.cooldown_counter - cooling),
+            xp.where(falls, cooldown, xp.maximum(state.cooldown_counter - 1, 0)),
             state.last_epoch + 1,
         )
 

@@ -1,6 +1,8 @@
 """Rates that scale a base rate by a factor of the step."""
 
+import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -139,7 +141,9 @@ def polynomial_lr(lr: Number, total_iters: int = 5, power: Number = 1.0) -> Sche
     """
 
     def at(step: Any) -> Number:
-        return lr * (1 - arithmetic(step).minimum(real(step), total_iters) / max(total_iters, 1)) ** power
+        xp = arithmetic(step)
+        left = xp.maximum(1 - real(step) / max(total_iters, 1), 0.0) if total_iters else xp.ones_like(real(step))
+        return lr * left**power
 
     return Schedule(at, lr)
 
@@ -196,10 +200,11 @@ def wave_of(step: Any, T_0: int, T_mult: int) -> tuple[Any, Any]:
     if T_mult == 1:
         return step % T_0, T_0
     lengths = [T_0 * T_mult**n for n in range(math.ceil(math.log(FARTHEST, T_mult))) if T_0 * T_mult**n < FARTHEST]
-    starts = [0, *np.cumsum(lengths[:-1])]
-    xp, last = arithmetic(step), np.searchsorted(starts, FARTHEST)  # those that can be counted
-    wave = sum(xp.asarray(step >= start, int) for start in starts[1:last])
-    return step - xp.asarray(starts[:last])[wave], xp.asarray(lengths[:last])[wave]
+    starts = [0, *itertools.accumulate(lengths[:-1])]
+    xp, last = arithmetic(step), bisect_left(starts, FARTHEST)  # those that can be counted
+    wave = sum((xp.asarray(step >= start, np.int32) for start in starts[1:last]), start=xp.zeros((), np.int32))
+    start, length = (xp.asarray(row[:last], getattr(step, "dtype", None))[wave] for row in (starts, lengths))
+    return step - start, length
 
 
 def _check_share(name: str, value: Number) -> None:
