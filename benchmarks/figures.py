@@ -1,5 +1,6 @@
 """How numbers are written in the tables."""
 
+import math
 from collections.abc import Iterable
 
 
@@ -22,3 +23,9 @@ def duration(seconds: float) -> str:
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """In Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *rows))
+
+
+def geometric_mean(ratios: Iterable[float]) -> float:
+    """The ratio that counts twice as fast and half as fast alike."""
+    logarithms = [math.log(ratio) for ratio in ratios]
+    return math.exp(sum(logarithms) / len(logarithms))

@@ -29,20 +29,22 @@ TRIALS = 3  # measurements of each form before the fastest is kept
 class Side(NamedTuple):
     """One way to do a case's work.
 
-    Args: name: "eager", "compiled", "fnlearn". forms: how it may be written; the fastest is kept. units: of work in
-        one call, few where each is launched from Python, many where one call does them all. compiles: whether the
-        first call compiles.
+    Args: name: "eager", "compiled", "fnlearn", or another that is timed beside them. forms: how it may be written; the
+        fastest is kept. units: of work in one call, few where each is launched from Python, many where one call does
+        them all. compiles: whether the first call compiles. answers: whether its outputs must be those of the
+        reference.
     """
 
     name: str
     forms: Mapping[str, Prepare]
     units: int
     compiles: bool = True
+    answers: bool = True
 
     @property
     def in_torch(self) -> bool:
         """Whether the number of PyTorch's threads matters to it."""
-        return self.name != "fnlearn"
+        return self.name in ("eager", "compiled")
 
 
 def everything(outputs: Any) -> Any:
@@ -159,7 +161,7 @@ def _interleaved(chosen: dict[str, Trial], rounds: int, name: str, tick: Tick) -
         latest = {}
         try:
             for side, trial in chosen.items():
-                _use(trial.threads, side != "fnlearn")
+                _use(trial.threads, side in ("eager", "compiled"))
                 latest[side] = _seconds(trial.run, trial.units, trial.calls) / trial.units
         except KeyboardInterrupt:
             if not done:
@@ -187,7 +189,8 @@ def _use(threads: int, in_torch: bool) -> None:
 
 def _agreement(case: Case, chosen: dict[str, Trial]) -> dict[str, Result]:
     """Every side's outputs after the same work from the same start, next to eager's."""
-    outputs = {name: case.seen(trial.run(case.compared)) for name, trial in chosen.items()}
+    answering = [side.name for side in case.sides if side.answers and side.name in chosen]
+    outputs = {name: case.seen(chosen[name].run(case.compared)) for name in answering}
     expected = outputs.get(case.sides[0].name)
     if expected is None:
         return {}

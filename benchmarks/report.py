@@ -10,6 +10,7 @@ from benchmarks import figures
 from benchmarks.figures import times
 from benchmarks.harness import Result
 from benchmarks.ops import page
+from benchmarks.optim import page as optim_page
 from fnlearn import files
 
 HERE = Path(__file__).parent
@@ -27,12 +28,15 @@ def main() -> None:
     for directory in [RESULTS, *sorted(path for path in RESULTS.iterdir() if path.is_dir())]:
         results = load(directory)
         single = [result for result in results if result["case"].startswith("ops_")]
-        whole = [result for result in results if result not in single]
+        updates = [result for result in results if result["case"].startswith("optim_")]
+        whole = [result for result in results if result not in (*single, *updates)]
         parts += [machine_line(results)] if results else []
         if whole:
             picture = chart(whole, directory / "ratios.svg").relative_to(HERE).as_posix()
             alt = f"How many times faster fnlearn is, case by case, in {directory.relative_to(HERE).as_posix()}"
             parts += [table(whole), f"![{alt}]({picture})"]
+        if updates:
+            parts.append(optim_page.tables(updates))
         if single:
             parts.append(page.summary(single))
             details += [machine_line(single), *page.tables(single)]

@@ -1,8 +1,5 @@
 """The operations' results in Markdown: a table a family for `ops/README.md`, and a mean a family for `README.md`."""
 
-import math
-from collections.abc import Iterable
-
 from benchmarks import figures
 from benchmarks.harness import Result
 from benchmarks.ops import DIRECTIONS, name
@@ -37,19 +34,13 @@ def summary(results: list[Result]) -> str:
     return f"{note}\n\n{figures.table(MEANS, (row for row in rows if set(row[1:]) != {'–'}))}"
 
 
-def geometric_mean(ratios: Iterable[float]) -> float:
-    """The ratio that counts twice as fast and half as fast alike."""
-    logarithms = [math.log(ratio) for ratio in ratios]
-    return math.exp(sum(logarithms) / len(logarithms))
-
-
 def _mean(family: str, size: str, way: str, found: dict[str, Result]) -> str:
     """With how many operations are in it where some failed or are missing, and the target where there is one."""
     names = [name(op, way) for op in OPS if (op.family, op.size) == (family, size)]
     ratios = [found[each]["ratio"]["median"] for each in names if each in found and found[each]["ok"]]
     if not ratios:
         return "–"
-    mean, target = geometric_mean(ratios), MEAN_TARGETS.get((family, size, way))
+    mean, target = figures.geometric_mean(ratios), MEAN_TARGETS.get((family, size, way))
     some = f" ({len(ratios)} of {len(names)})" if len(ratios) < len(names) else ""
     aim = "" if target is None else f" (target {figures.times(target)}× {'met' if mean >= target else '**missed**'})"
     return f"{figures.times(mean)}×{some}{aim}"

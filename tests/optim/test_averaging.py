@@ -61,7 +61,8 @@ def test_statistics_of_batch_norms():
     batches = np.random.default_rng(0).standard_normal((5, 8, 4)).astype("float32")
     saved = {name: x.clone() for name, x in module.state_dict().items()}
     swa_utils.update_bn([torch.tensor(x) for x in batches], module)
-    params, buffers = tree.load_state_dict(*layers(None).init(jax.random.key(0)), saved)
+    params, buffers = layers(None).init(jax.random.key(0))
+    params, buffers = tree.load_state_dict(params, buffers, saved)
     found = optim.update_bn(layers(None).apply, params, buffers, [(x, "label") for x in batches])
     expected = {name: x for name, x in module.named_buffers()}
     assert_equivalent(expected, tree.flatten(found))

@@ -9,6 +9,7 @@ import torch
 
 from fnlearn import nn, optim
 from fnlearn.equivalence import assert_equivalent
+from fnlearn.optim.grouping import named_leaves
 from tests.optim.trajectories import CLASSES, jax_steps
 
 STEPS = 10
@@ -83,7 +84,7 @@ def test_a_missing_gradient_is_left_alone():
     optimizer, params = optim.groups([("bias", optim.sgd(1.0)), ("embed", None), ("", optim.adam())]), as_jax(PARAMS)
     given = {**params, "linear": {"weight": None, "bias": None}, "embed": {"weight": None}}
     updates, _ = optimizer.update(given, optimizer.init(params), params)
-    assert jax.tree.structure(updates) == jax.tree.structure(params)
+    assert [name for name, _ in named_leaves(updates)] == [name for name, _ in named_leaves(params)]
     assert not updates["linear"]["weight"].any()
     assert not updates["embed"]["weight"].any()
     assert updates["norm"]["weight"].all()

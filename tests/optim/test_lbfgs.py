@@ -1,5 +1,7 @@
 """L-BFGS against torch's, on losses that bend, with and without the line search."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,7 +48,7 @@ CASES = [(bowl, options) for options in [*DATABASE, *MORE]] + [(steep, options) 
 def torch_run(loss, options, dtype, steps):
     tensors = [torch.tensor(v, dtype=getattr(torch, dtype)) for v in (*START.values(), X, Y)]
     w, b = (torch.nn.Parameter(x) for x in tensors[:2])
-    given = {key: value.clone() if torch.is_tensor(value) else value for key, value in options.items()}
+    given: Any = {key: value.clone() if torch.is_tensor(value) else value for key, value in options.items()}
     optimizer, seen = torch.optim.LBFGS([w, b], **given), []
 
     def closure():

@@ -1,5 +1,7 @@
 """Every scheduler of torch's: its rates over 500 steps, momenta with them, read at Python numbers and within jit."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,7 @@ LR, STEPS = 0.3, 500
 TOLERANCE = 1e-12  # of the greatest rate
 
 # torch's class, ours, and their arguments after the optimizer and after the rate
-TABLE = [
+TABLE: list[tuple[Any, Any, dict[str, Any]]] = [
     (L.LambdaLR, S.lambda_lr, {"lr_lambda": lambda n: 0.99 ** real(n)}),
     (L.MultiplicativeLR, S.multiplicative_lr, {"lr_lambda": lambda n: 1 - 0.5 / (real(n) + 1)}),
     (L.StepLR, S.step_lr, {"step_size": 30}),
@@ -57,7 +59,7 @@ TABLE = [
     (SWALR, S.swalr, {"swa_lr": 0.5, "anneal_epochs": 200, "anneal_strategy": "linear"}),
     (SWALR, S.swalr, {"swa_lr": 0.5, "anneal_epochs": 0}),
 ]  # fmt: skip
-MOMENTA = {L.CyclicLR: S.cyclic_momentum, L.OneCycleLR: S.one_cycle_momentum}
+MOMENTA: dict[Any, Any] = {L.CyclicLR: S.cyclic_momentum, L.OneCycleLR: S.one_cycle_momentum}
 
 
 def optimizer(lr=LR):
@@ -194,7 +196,7 @@ def test_plateau(options):
 @pytest.mark.filterwarnings("ignore")
 def test_an_optimizer_reads_its_schedules():
     """Rate and momentum cycle as torch's do, and the parameters follow."""
-    options = {"base_lr": 0.01, "max_lr": 0.2, "step_size_up": 5}
+    options: dict[str, Any] = {"base_lr": 0.01, "max_lr": 0.2, "step_size_up": 5}
     for cls, mine, momentum in (
         (torch.optim.SGD, optim.sgd, lambda s: {"momentum": s}),
         (torch.optim.Adam, optim.adam, lambda s: {"betas": (s, 0.999)}),

@@ -10,18 +10,23 @@ import numpy as np
 import optax
 import pytest
 import torch
-from torch.testing._internal.common_optimizers import optim_db
 
 from fnlearn import optim
 from fnlearn.equivalence import assert_equivalent
-from tests.optim.trajectories import CLASSES, REAL, apart, gradients, jax_run, start, torch_run
+from tests.optim.trajectories import CLASSES, INFOS, REAL, apart, gradients, jax_run, start, torch_run
 from tests.reference import precision
 
 WITHIN = 1e-12  # of the way that the parameters go, in float64
+
+
+def named(info):
+    return info.optim_cls.__name__.lower()
+
+
 NAMES = [name for name in CLASSES if name != "lbfgs"]
 DATABASE = [
-    (info.optim_cls.__name__.lower(), inputs.kwargs)
-    for info in optim_db
+    (named(info), inputs.kwargs)
+    for info in INFOS
     for inputs in info.optim_inputs_func(device="cpu")
     if info.optim_cls is not torch.optim.LBFGS
 ]
@@ -157,8 +162,8 @@ def test_nesterov_needs_momentum_alone(options):
 
 
 OPTION_ERRORS = [
-    (info.optim_cls.__name__.lower(), error.optimizer_error_input.kwargs)
-    for info in optim_db
+    (named(info), error.optimizer_error_input.kwargs)
+    for info in INFOS
     for error in info.optim_error_inputs_func(device="cpu", dtype=torch.float32)
     if error.optimizer_error_input.kwargs and error.error_type is ValueError
 ]

@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
-from torch.testing._internal.common_optimizers import optim_db
+from torch.testing._internal import common_optimizers
 
 from fnlearn import optim
 
 STEPS = 100
 SHAPES = {"weight": (3, 4), "bias": (3,), "scale": ()}
-CLASSES = {info.optim_cls.__name__.lower(): info.optim_cls for info in optim_db}
+INFOS: list[Any] = common_optimizers.optim_db
+CLASSES: dict[str, Any] = {info.optim_cls.__name__.lower(): info.optim_cls for info in INFOS}
 MATRICES = ("muon",)  # alone
 REAL = ("adafactor", "muon", "sparseadam")  # alone
 ROWS = ("sparseadam",)  # torch's gradients are sparse

@@ -18,7 +18,7 @@ import optax
 from fnlearn import tree
 
 Number = float | jax.Array
-Schedule = Callable[[jax.Array], jax.typing.ArrayLike]
+Schedule = Callable[[Any], Any]  # step → number
 Option = Number | Schedule
 Kept = dict[str, jax.Array]
 Rule = Callable[..., tuple[jax.Array, Kept]]

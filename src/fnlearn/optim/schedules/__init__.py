@@ -7,7 +7,6 @@ A schedule is read at the number of updates that were made, as torch's scheduler
 Read at a Python number it answers in float64, at a JAX array in JAX's own precision.
 """
 
-from fnlearn.optim.schedules.checkpoint import from_torch, to_torch
 from fnlearn.optim.schedules.combined import chained_scheduler, sequential_lr
 from fnlearn.optim.schedules.cycle import cyclic_lr, cyclic_momentum, one_cycle_lr, one_cycle_momentum, swalr
 from fnlearn.optim.schedules.plateau import reduce_lr_on_plateau
@@ -23,6 +22,7 @@ from fnlearn.optim.schedules.simple import (
     polynomial_lr,
     step_lr,
 )
+from fnlearn.optim.schedules.torch_state import from_torch, to_torch
 
 __all__ = [
     "chained_scheduler",

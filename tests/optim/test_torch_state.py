@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ from tests.optim.trajectories import (
 from tests.reference import precision
 
 FIRST, THEN = 12, 9
-MORE = [
+MORE: list[tuple[str, dict[str, Any]]] = [
     ("sgd", {"momentum": 0.9, "dampening": 0.3}),
     ("sgd", {}),
     ("adam", {"amsgrad": True}),
@@ -36,7 +37,7 @@ MORE = [
     ("adagrad", {"lr_decay": 0.1}),
     ("muon", {"lr": 0.02}),
 ]
-CASES = [(name, {}) for name in CLASSES if name not in ("lbfgs", "sgd")] + MORE
+CASES = [*((name, {}) for name in CLASSES if name not in ("lbfgs", "sgd")), *MORE]
 
 
 def part(given, begin, count):
@@ -141,7 +142,7 @@ def test_groups_and_a_scheduler_there_and_back():
     def schedule(lr):
         return S.sequential_lr([S.linear_lr(lr, 0.1, 1.0, 8), S.cosine_annealing_warm_restarts(lr, 5, 2)], [8])
 
-    def build(params):
+    def build(params: Any) -> Any:
         members = [{"params": [params["bias"], params["scale"]], "lr": rates[0], "weight_decay": 0.0}]
         members += [{"params": [params["weight"]]}]
         optimizer = torch.optim.AdamW(members, lr=rates[1], weight_decay=0.2)
@@ -155,8 +156,9 @@ def test_groups_and_a_scheduler_there_and_back():
         return {key: p.detach().clone() for key, p in params.items()}
 
     whole = torch_params(start("adam"), "float64")
-    once = build(whole)
-    expected = [run(whole, *once, part(given, *span)) for span in ((0, FIRST), (FIRST, THEN), (FIRST + THEN, THEN))]
+    optimizer, steps = build(whole)
+    spans = ((0, FIRST), (FIRST, THEN), (FIRST + THEN, THEN))
+    expected = [run(whole, optimizer, steps, part(given, begin, count)) for begin, count in spans]
     params = torch_params(start("adam"), "float64")
     theirs, scheduler = build(params)
     run(params, theirs, scheduler, part(given, 0, FIRST))
@@ -265,7 +267,7 @@ def test_narrow_numbers_keep_their_bits():
     assert_same_state(theirs.state_dict(), optim.to_torch(state, theirs.state_dict(), params, ["p"]))
 
 
-FAULTS = [
+FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"exp_avg": torch.zeros(2)}, r"wrong shape: exp_avg of p is \(2,\), expected \(3,\)"),
     ({"max_exp_avg_sq": torch.zeros(3)}, "unexpected: max_exp_avg_sq of p"),
     ({"exp_avg_sq": None}, "missing: exp_avg_sq of p"),

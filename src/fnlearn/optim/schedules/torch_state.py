@@ -9,7 +9,7 @@ from fnlearn.optim.schedules.simple import wave_of
 StateDict = Mapping[str, Any]
 
 
-def from_torch(state_dict: StateDict) -> int | PlateauState:
+def from_torch(state_dict: StateDict) -> Any:
     """Where a torch scheduler stands: the steps done, for `optim.from_torch(…, count=…)`, or a plateau's state.
 
     Torch: `torch.optim.lr_scheduler.LRScheduler.load_state_dict`.
@@ -24,7 +24,7 @@ def from_torch(state_dict: StateDict) -> int | PlateauState:
         return PlateauState(state_dict["_last_lr"][0], *rest)
     if "last_epoch" in state_dict:
         return int(state_dict["last_epoch"])
-    return max(int(from_torch(part)) for part in state_dict["_schedulers"])  # type: ignore[arg-type]
+    return max(int(from_torch(part)) for part in state_dict["_schedulers"])
 
 
 def to_torch(state: int | PlateauState, state_dict: StateDict, rates: Sequence[float]) -> dict[str, Any]:

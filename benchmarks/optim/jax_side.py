@@ -1,0 +1,49 @@
+"""An update of all parameters in one jitted call that takes over their memory: `fnlearn.optim` and plain optax."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from benchmarks.harness import Run
+from benchmarks.optim import table
+from benchmarks.optim.table import Row
+from fnlearn import optim
+
+
+def fnlearn(row: Row) -> Run:
+    return _run(row, getattr(optim, row.name.partition("_")[0])(**row.options))
+
+
+def plain_optax(row: Row) -> Run:
+    assert row.optax is not None
+    name, options = row.optax
+    room, _, last = name.rpartition(".")
+    return _run(row, getattr(getattr(optax, room) if room else optax, last)(**options))
+
+
+def _run(row: Row, optimizer: Any) -> Run:
+    def update(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
+        updates, state = optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state
+
+    compiled = jax.jit(update, donate_argnums=(0, 1))
+    gradients = [jnp.asarray(g) for g in table.gradients(row)]
+
+    def fresh() -> tuple[Any, Any]:
+        params = [jnp.array(x) for x in table.start(row)]
+        return params, optimizer.init(params)
+
+    kept = fresh()
+
+    def run(count: int) -> Any:
+        nonlocal kept
+        now = fresh() if count == table.COMPARED else kept
+        for _ in range(count):
+            now = compiled(*now, gradients)
+        if count != table.COMPARED:
+            kept = now
+        return now[0]
+
+    return run
