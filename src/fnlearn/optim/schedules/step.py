@@ -1,7 +1,8 @@
 """What a schedule is, and the arithmetic it is read in."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,8 @@ import numpy as np
 Number = Any  # a Python number, or an array of no dimensions
 
 
-class Schedule(NamedTuple):
+@dataclass(frozen=True)
+class Schedule:
     """A rate as a function of the step, which is called as one.
 
     Args: at: step → rate. base: the rate that it scales, where it does nothing but scale. follow: (rate, step) → rate,
