@@ -17,7 +17,7 @@ from fnlearn import functional, nn, optim
 
 PAGE = Path(__file__).with_suffix(".md")
 RESULTS = Path(__file__).with_suffix(".json")
-ROOMS = {"functional": functional, "nn": nn, "nn.init": nn.init, "optim": optim}
+ROOMS = {"functional": functional, "nn": nn, "nn.init": nn.init, "optim": optim, "optim.schedules": optim.schedules}
 DTYPES = ("float64", "float32", "bfloat16", "float16", "complex64", "complex128", "int64")
 
 
