@@ -16,7 +16,8 @@ from fnlearn.equivalence import assert_equivalent
 from tests.optim.trajectories import CLASSES, INFOS, REAL, apart, gradients, jax_run, start, torch_run
 from tests.reference import precision
 
-WITHIN = 1e-12  # of the way that the parameters go, in float64
+WITHIN = 1e-12  # of the way that the parameters go, in the wide dtypes
+WIDE = ("float64", "complex128")
 
 
 def named(info):
@@ -61,22 +62,27 @@ def label(value):
     return value if isinstance(value, str) else ",".join(f"{k}={v}" for k, v in value.items()) or "defaults"
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("name", "options"), [*DATABASE, *MORE], ids=label)
-def test_trajectory(name, options):
+def test_trajectory(name, options, dtype):
     """float64 to 1e-12 of the way, float32 by the yardstick."""
-    wide = torch_run(name, options, "float64")
-    with precision("float64"):
-        assert apart(wide, jax_run(name, options, "float64"), start(name)) < WITHIN
-    assert_equivalent(torch_run(name, options, "float32"), jax_run(name, options, "float32"), wide)
+    check(name, options, dtype, torch_run(name, options, "float64"))
 
 
+def check(name, options, dtype, wide):
+    with precision("float64" if dtype in WIDE else dtype):
+        found = jax_run(name, options, dtype)
+    if dtype in WIDE:
+        assert apart(wide, found, start(name, dtype == "complex128")) < WITHIN
+    else:
+        assert_equivalent(torch_run(name, options, dtype), found, wide)
+
+
+@pytest.mark.parametrize("dtype", ["complex128", "complex64"])
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in REAL])
-def test_complex_parameters(name):
+def test_complex_parameters(name, dtype):
     """Two real ones each, as torch has them."""
-    wide = torch_run(name, {}, "complex128")
-    with precision("float64"):
-        assert apart(wide, jax_run(name, {}, "complex128"), start(name, True)) < WITHIN
-    assert_equivalent(torch_run(name, {}, "complex64"), jax_run(name, {}, "complex64"), wide)
+    check(name, {}, dtype, torch_run(name, {}, "complex128"))
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -94,11 +100,12 @@ def test_a_missing_gradient_leaves_its_parameter_alone(name):
         assert apart(wide, jax_run(name, {}, "float64", missing), start(name)) < WITHIN
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", NAMES)
-def test_narrow_parameters_keep_their_dtype(name):
-    """bfloat16 is computed in float32 and rounded, so that it is near the float32 run."""
-    expected, found = (jax_run(name, {"lr": 0.01}, dtype) for dtype in ("float32", "bfloat16"))
-    assert {x.dtype for x in found.values()} == {jnp.dtype("bfloat16")}
+def test_narrow_parameters_keep_their_dtype(name, dtype):
+    """They are computed in float32 and rounded, so that they are near the float32 run."""
+    expected, found = (jax_run(name, {"lr": 0.01}, each) for each in ("float32", dtype))
+    assert {x.dtype for x in found.values()} == {jnp.dtype(dtype)}
     first = {key: np.asarray(x[0], "float64") for key, x in found.items()}
     for key, x in expected.items():
         np.testing.assert_allclose(first[key], x[0], rtol=0.02, atol=0.01)
