@@ -16,6 +16,7 @@ import torch
 
 from benchmarks import machine
 from fnlearn.equivalence import compare
+from fnlearn.tree import as_numpy
 
 Run = Callable[[int], Any]  # so many units of work, from the same start each time → all losses (or other outputs)
 Prepare = Callable[[], Run]  # everything that is done once: data, weights, jax.jit, torch.compile
@@ -211,7 +212,7 @@ def _compared(expected: Any, output: Any, wide: Any) -> Result:
 def _last(output: Any) -> float:
     """The last number of the last array, for the eye."""
     array = jax.tree.leaves(output)[-1]
-    return float(np.ravel(array.detach().cpu() if isinstance(array, torch.Tensor) else array)[-1])
+    return float(np.ravel(as_numpy(array))[-1])
 
 
 def _description(side: Side, trial: Trial) -> Result:

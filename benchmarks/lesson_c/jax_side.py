@@ -4,14 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.harness import Run
-from fnlearn.lessons.c_linear.jax_side import X, Y, net, optimizer, step
+from fnlearn.lessons.c_linear.jax_side import X, Y, optimizer, start, step
 from fnlearn.train import TrainState, fit
-
-START = {"weight": [[0.5]], "bias": [0.0]}
 
 
 def fnlearn() -> Run:
-    params, data = net(START), (jnp.array(X, "float32"), jnp.array(Y, "float32"))
+    params, data = start(), (jnp.array(X, "float32"), jnp.array(Y, "float32"))
 
     def run(epochs: int) -> np.ndarray:
         _, history = fit(TrainState.create(params, optimizer), step, data, epochs=epochs)

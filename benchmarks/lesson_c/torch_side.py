@@ -6,9 +6,9 @@ import torch
 
 from benchmarks import machine
 from benchmarks.harness import Run
-from fnlearn.lessons.c_linear.torch_side import X, Y, loss, net
+from fnlearn.lessons.c_linear.torch_side import X, Y, loss, start
 
-START, LR = {"weight": [[0.5]], "bias": [0.0]}, 0.01
+LR = 0.01
 
 
 def eager(dtype: torch.dtype = torch.float32) -> Run:
@@ -44,10 +44,10 @@ def compiled_step() -> Run:
 
 def _by_optimizer(loss: Callable[..., torch.Tensor], dtype: torch.dtype) -> Run:
     layer, x, y = _start(dtype)
-    start = {name: p.clone() for name, p in layer.state_dict().items()}
+    drawn = {name: p.clone() for name, p in layer.state_dict().items()}
 
     def run(epochs: int) -> torch.Tensor:
-        layer.load_state_dict(start)
+        layer.load_state_dict(drawn)
         optimizer, losses = torch.optim.SGD(layer.parameters(), lr=LR), []
         for _ in range(epochs):
             optimizer.zero_grad()
@@ -62,5 +62,5 @@ def _by_optimizer(loss: Callable[..., torch.Tensor], dtype: torch.dtype) -> Run:
 
 def _start(dtype: torch.dtype) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
     device = machine.torch_device()
-    layer = net(START, str(dtype).removeprefix("torch.")).to(device)
+    layer = start(dtype=str(dtype).removeprefix("torch.")).to(device)
     return layer, *(torch.tensor(values, dtype=dtype, device=device) for values in (X, Y))

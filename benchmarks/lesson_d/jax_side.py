@@ -4,9 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.harness import Run
-from fnlearn import tree
 from fnlearn.lessons.d_hidden import pima
-from fnlearn.lessons.d_hidden.jax_side import training
+from fnlearn.lessons.d_hidden.jax_side import start, training
 from fnlearn.train import TrainState, fit
 
 LR = 0.1
@@ -14,8 +13,7 @@ LR = 0.1
 
 def fnlearn(batch_size: int | None) -> Run:
     optimizer, step = training(LR)
-    params = tree.unflatten({name: jnp.asarray(value) for name, value in pima.initial_weights().items()})
-    data = tuple(jnp.asarray(part, "float32") for part in pima.load()[:2])
+    params, data = start(), tuple(jnp.asarray(part, "float32") for part in pima.load()[:2])
 
     def run(epochs: int) -> np.ndarray:
         state = TrainState.create(params, optimizer)

@@ -7,7 +7,7 @@ import torch
 from benchmarks import machine
 from benchmarks.harness import Run
 from fnlearn.lessons.d_hidden import pima
-from fnlearn.lessons.d_hidden.torch_side import Net, loss
+from fnlearn.lessons.d_hidden.torch_side import Net, loss, start
 
 LR = 0.1
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -48,10 +48,10 @@ def compiled_step(batch_size: int | None) -> Run:
 
 def _by_optimizer(loss: Callable[..., torch.Tensor], batch_size: int | None, dtype: torch.dtype) -> Run:
     net, batches = _start(batch_size, dtype)
-    start = {name: p.clone() for name, p in net.state_dict().items()}
+    drawn = {name: p.clone() for name, p in net.state_dict().items()}
 
     def run(epochs: int) -> torch.Tensor:
-        net.load_state_dict(start)
+        net.load_state_dict(drawn)
         optimizer, losses = torch.optim.SGD(net.parameters(), lr=LR), []
         for _ in range(epochs):
             for batch in batches:
@@ -66,10 +66,9 @@ def _by_optimizer(loss: Callable[..., torch.Tensor], batch_size: int | None, dty
 
 
 def _start(batch_size: int | None, dtype: torch.dtype) -> tuple[Net, list[Batch]]:
-    """The network with the weights that both sides start from, and the batches on the device."""
+    """The network as the seed draws it, as it is on fnlearn's side, and the batches on the device."""
     device = machine.torch_device()
-    net = Net().to(device, dtype)
-    net.load_state_dict({name: torch.tensor(value) for name, value in pima.initial_weights().items()})
+    net = start(str(dtype).removeprefix("torch.")).to(device)
     x, y = (torch.tensor(part, dtype=dtype, device=device) for part in pima.load()[:2])
     size = batch_size or len(x)
     return net, list(zip(x.split(size), y.split(size), strict=True))
