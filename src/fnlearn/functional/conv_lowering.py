@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fnlearn.functional import conv_cpu
+from fnlearn.functional.conv_cpu_dense import plain
 from fnlearn.functional.conv_window import Window
 from fnlearn.functional.precision import NARROW
 
@@ -23,10 +24,3 @@ def convolve(x: jax.Array, w: jax.Array, window: Window) -> jax.Array:
         return default(x, w)
     cpu = lambda x, w: conv_cpu.convolve(x, w, window, form)  # noqa: E731
     return lax.platform_dependent(x, w, cpu=cpu, default=default)
-
-
-def plain(x: jax.Array, w: jax.Array, window: Window) -> jax.Array:
-    """XLA's own convolution."""
-    return lax.conv_general_dilated(
-        x, w, window.strides, window.padding, window.input_dilation, window.dilation, feature_group_count=window.groups
-    )
