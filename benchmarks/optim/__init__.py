@@ -12,12 +12,13 @@ from benchmarks.optim.table import COMPARED, ROWS, UNITS, Row
 def case(row: Row) -> Case:
     """Of one optimizer."""
     forms = {form: partial(torch_side.update, row, form) for form in torch_side.forms(row)}
-    sides = [
-        Side("eager", forms, UNITS, compiles=False),
-        Side("fnlearn", {"jit": partial(jax_side.fnlearn, row)}, UNITS),
-    ]
+    ours, plain = (
+        {form: partial(side, row, form) for form in jax_side.forms()}
+        for side in (jax_side.fnlearn, jax_side.plain_optax)
+    )
+    sides = [Side("eager", forms, UNITS, compiles=False), Side("fnlearn", ours, UNITS)]
     if row.optax is not None:
-        sides.insert(1, Side("optax", {"jit": partial(jax_side.plain_optax, row)}, UNITS, answers=False))
+        sides.insert(1, Side("optax", plain, UNITS, answers=False))
     reference = partial(torch_side.update, row, dtype=torch.float64)
     name, title = f"optim_{row.name}", f"torch.optim.{row.cls} {row.options or ''}".strip()
     return Case(name, title, "update", None, tuple(sides), reference, COMPARED, rounds=7, file="optim")

@@ -12,23 +12,32 @@ from benchmarks.optim.table import Row
 from fnlearn import optim
 
 
-def fnlearn(row: Row) -> Run:
-    return _run(row, getattr(optim, row.name.partition("_")[0])(**row.options))
+# as it comes, and with an option of XLA's for the CPU that saves copies of what is overwritten in place
+FORMS: dict[str, dict[str, Any]] = {"jit": {}, "region analysis": {"xla_cpu_copy_insertion_use_region_analysis": True}}
 
 
-def plain_optax(row: Row) -> Run:
+def forms() -> list[str]:
+    """Those that the device has."""
+    return list(FORMS) if jax.default_backend() == "cpu" else ["jit"]
+
+
+def fnlearn(row: Row, form: str) -> Run:
+    return _run(row, getattr(optim, row.name.partition("_")[0])(**row.options), form)
+
+
+def plain_optax(row: Row, form: str) -> Run:
     assert row.optax is not None
     name, options = row.optax
     room, _, last = name.rpartition(".")
-    return _run(row, getattr(getattr(optax, room) if room else optax, last)(**options))
+    return _run(row, getattr(getattr(optax, room) if room else optax, last)(**options), form)
 
 
-def _run(row: Row, optimizer: Any) -> Run:
+def _run(row: Row, optimizer: Any, form: str) -> Run:
     def update(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
         updates, state = optimizer.update(gradients, state, params)
         return optax.apply_updates(params, updates), state
 
-    compiled = jax.jit(update, donate_argnums=(0, 1))
+    compiled = jax.jit(update, donate_argnums=(0, 1), compiler_options=FORMS[form])
     gradients = [jnp.asarray(g) for g in table.gradients(row)]
 
     def fresh() -> tuple[Any, Any]:

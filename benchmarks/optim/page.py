@@ -20,8 +20,11 @@ def _row(result: Result) -> tuple[str, ...]:
     if not result["ok"]:
         return title, *("–",) * 3, f"**failed**: {'; '.join(result['failures'])}", "–"
     eager, optax, ours = (sides.get(name) for name in ("eager", "optax", "fnlearn"))
-    spans = [figures.duration(side["seconds"]["median"]) if side else "–" for side in (eager, optax, ours)]
+    spans = [
+        f"{figures.duration(side['seconds']['median'])} ({side['form']})" if side else "–"
+        for side in (eager, optax, ours)
+    ]
     ratio = result["ratio"]
     low, high = figures.times(ratio["min"]), figures.times(ratio["max"])
     faster = f"**{figures.times(ratio['median'])}×** ({low}–{high})"
-    return title, f"{spans[0]} ({eager['form']})", spans[1], spans[2], faster, f"{ours['compile_seconds']:.2g} s"
+    return title, *spans, faster, f"{ours['compile_seconds']:.2g} s"

@@ -80,10 +80,10 @@ def adadelta(
 def _adadelta(
     g: jax.Array, p: jax.Array, kept: Kept, t: jax.Array, *, lr: jax.Array, rho: Number, eps: Number
 ) -> tuple[jax.Array, Kept]:
-    square = rho * kept["square_avg"] + (1 - rho) * (g * g)
-    delta = jnp.sqrt(kept["acc_delta"] + eps) / jnp.sqrt(square + eps) * g
-    deltas = rho * kept["acc_delta"] + (1 - rho) * (delta * delta)
-    return -lr.astype(g.dtype) * delta, {"square_avg": square, "acc_delta": deltas}
+    square, before = rho * kept["square_avg"] + (1 - rho) * (g * g), kept["acc_delta"]
+    delta = jnp.sqrt(before + eps) / jnp.sqrt(square + eps) * g
+    squared = (before + eps) / (square + eps) * (g * g)  # of delta, which XLA would else keep for this
+    return -lr.astype(g.dtype) * delta, {"square_avg": square, "acc_delta": rho * before + (1 - rho) * squared}
 
 
 def rmsprop(

@@ -12,6 +12,8 @@ from fnlearn.optim.parameterwise import Kept, Number, Option, check, lerp, param
 
 Coefficients = tuple[float, float, float]
 
+SMALL = 16**3  # multiplications, up to which torch leaves bfloat16 matrices to itself and not to oneDNN
+
 
 def adafactor(
     lr: Option = 1e-2,
@@ -147,10 +149,17 @@ def _orthogonal(g: jax.Array, coefficients: Coefficients, eps: float, steps: int
     norm = jnp.sqrt(jnp.sum(_wide(x) * _wide(x))).astype(jnp.bfloat16)
     x = (_wide(x) / _wide(jnp.maximum(norm, jnp.bfloat16(eps)))).astype(jnp.bfloat16)
     for _ in range(steps):
-        gram = (_wide(x) @ _wide(x.T)).astype(jnp.bfloat16)
-        polynomial = (b * _wide(gram) + (c * _wide(gram)) @ _wide(gram)).astype(jnp.bfloat16)
-        x = (a * _wide(x) + _wide(polynomial) @ _wide(x)).astype(jnp.bfloat16)
+        gram = _product(1, x, x.T).astype(jnp.bfloat16)
+        polynomial = (b * _wide(gram) + _product(c, gram, gram)).astype(jnp.bfloat16)
+        x = (a * _wide(x) + _product(1, polynomial, x)).astype(jnp.bfloat16)
     return x.T if tall else x
+
+
+def _product(factor: float, x: jax.Array, y: jax.Array) -> jax.Array:
+    """factor · x @ y, summed in float32; torch multiplies small matrices by a loop of its own, and there x first."""
+    if x.shape[0] * x.shape[1] * y.shape[1] <= SMALL:
+        return (factor * _wide(x)) @ _wide(y)
+    return factor * jnp.matmul(x, y, preferred_element_type=jnp.float32)
 
 
 def _wide(x: jax.Array) -> jax.Array:
