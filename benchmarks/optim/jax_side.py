@@ -11,7 +11,6 @@ from benchmarks.optim import table
 from benchmarks.optim.table import Row
 from fnlearn import optim
 
-
 # as it comes, and with an option of XLA's for the CPU that saves copies of what is overwritten in place
 FORMS: dict[str, dict[str, Any]] = {"jit": {}, "region analysis": {"xla_cpu_copy_insertion_use_region_analysis": True}}
 
