@@ -6,7 +6,7 @@ differentiated, keyword ones are constants.
 
 import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -89,15 +89,18 @@ def jax_answers(
         return answers
 
 
-def torch_layer(module: Any, inputs: Any, dtype: str, named: dict[str, Any] | None = None) -> Answers:
+def torch_layer(
+    module: Any, inputs: Any, dtype: str, named: dict[str, Any] | None = None, constant: Collection[str] = ()
+) -> Answers:
     """A module's outputs, the gradients of its floating inputs and parameters, and its buffers afterwards.
 
-    Inputs may be nested, as an LSTM's state is.
+    Inputs may be nested, as an LSTM's state is. Those called constant, such as "input.1", are not differentiated.
     """
     module = copy.deepcopy(module).to(getattr(torch, dtype))
     leaves, shape = jax.tree.flatten((tuple(inputs), named or {}))
     given = [_tensor(x, dtype) for x in leaves]
-    floats = {f"input.{i}": x.requires_grad_() for i, x in enumerate(given) if _is_float_tensor(x)}
+    numbers = {f"input.{i}": x for i, x in enumerate(given) if _is_float_tensor(x)}
+    floats = {name: x.requires_grad_() for name, x in numbers.items() if name not in constant}
     args, kwargs = jax.tree.unflatten(shape, given)
     outs = [x for x in jax.tree.leaves(module(*args, **kwargs)) if torch.is_tensor(x)]
     answers: Answers = {"out": [x.detach() for x in outs]}

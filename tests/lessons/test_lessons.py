@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 import jax
 import numpy as np
 import pytest
+import torch
 
-from fnlearn import lessons
+from fnlearn import lessons, tree
 from fnlearn.lessons import lesson
 from fnlearn.lessons.d_bugs import jax_side as jax_bugs
 from fnlearn.lessons.d_bugs import torch_side as torch_bugs
@@ -100,6 +101,49 @@ def test_lesson_b_prints_every_step_when_asked():
     assert sum(line.startswith("progress:") for line in notes) == 2 * 1000
     assert notes[:2] == ["PyTorch:", "    grad: 1.0 2.0 -2"]
     assert notes[4].startswith("progress: 0 loss 7.3159")
+
+
+STARTS = {"C with bias": {}, "C without bias": {"bias": False}, "D": {}}
+
+
+@pytest.mark.parametrize("dtype", lesson.DTYPES)
+@pytest.mark.parametrize("name", STARTS)
+def test_both_sides_draw_the_same_start_bit_for_bit(name, dtype):
+    with jax.enable_x64(dtype == "float64"):
+        ours = tree.flatten(lesson.twin(name[0], "JAX").start(**STARTS[name], dtype=dtype))
+    torch.manual_seed(1)  # where torch's stream stands is of no matter
+    theirs = lesson.twin(name[0], "PyTorch").start(**STARTS[name], dtype=dtype).state_dict()
+    assert set(ours) == set(theirs)
+    for key, x in theirs.items():
+        assert str(ours[key].dtype) == dtype
+        assert np.asarray(ours[key]).tobytes() == x.numpy().tobytes(), key
+
+
+def test_the_start_is_drawn_without_torch_so_nothing_is_copied():
+    code = """
+import sys
+sys.modules["torch"] = None  # importing it is an error
+from fnlearn import lessons, tree
+for letter in "CD":
+    for name, x in tree.flatten(lessons.twin(letter, "JAX").start()).items():
+        print(letter, name, x.tobytes().hex())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    drawn = {(letter, name): numbers for letter, name, numbers in map(str.split, done.stdout.splitlines())}
+    for letter in "CD":
+        for name, x in lesson.twin(letter, "PyTorch").start().state_dict().items():
+            assert drawn.pop((letter, name)) == x.numpy().tobytes().hex()
+    assert not drawn
+
+
+def test_lessons_c_and_d_say_that_no_weights_are_copied():
+    for letter in "CD":
+        found = run(letter)
+        assert found.notes[0] == "torch.manual_seed(0) and TorchGenerator(0) draw the same weights: none are copied."
+        starts = [row for row in found.rows if " at the start" in row.quantity]
+        assert {row.dtype for row in starts} == set(lesson.DTYPES)
+        assert {row.leaf and row.leaf.verdict for row in starts} == {"equal"}
 
 
 def test_lesson_c_learns_with_and_without_bias():

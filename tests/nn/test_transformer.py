@@ -39,7 +39,9 @@ STACKS = [
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")
-@pytest.mark.parametrize(("build", "inputs"), STACKS, ids=["encoder of torch", "decoder of torch", "encoder", "decoder", "transformer"])
+@pytest.mark.parametrize(
+    ("build", "inputs"), STACKS, ids=["encoder of torch", "decoder of torch", "encoder", "decoder", "transformer"]
+)
 def test_stacks(build, inputs):
     """Names in torch's order, shapes, outputs and gradients."""
     layer, module = build()

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from fnlearn import tree
 from fnlearn.equivalence import Leaf, compare
 
 PACKAGES = {"A": "a_autodiff", "B": "b_by_hand", "C": "c_linear", "D": "d_hidden"}
@@ -129,6 +130,17 @@ def twin(letter: str, side: str) -> ModuleType:
     if side == "PyTorch" and not torch_installed():
         raise ValueError("PyTorch is not installed: pip install torch==2.13.0")
     return importlib.import_module(f"fnlearn.lessons.{PACKAGES[letter]}.{SIDES[side]}")
+
+
+def at_start(start: Any) -> dict[str, Any]:
+    """The numbers that a side starts from, of a torch module or of nested dicts."""
+    numbers = start.state_dict() if hasattr(start, "state_dict") else tree.flatten(start)
+    return {f"{name} at the start": number for name, number in numbers.items()}
+
+
+def same_seed(seed: int) -> str:
+    """What a lesson says of its start."""
+    return f"torch.manual_seed({seed}) and TorchGenerator({seed}) draw the same weights: none are copied."
 
 
 def _rows(lesson: ModuleType, sides: dict[str, ModuleType], options: Options) -> list[Row]:

@@ -313,7 +313,7 @@ def _check_fit(src: tuple[int, ...], tgt: tuple[int, ...], d_model: int, batch_f
 def _ours(build: Callable[..., Layer], layer: Any) -> Layer:
     """A layer of ours with the options of torch's, read off it; what is ours already is left."""
     if not hasattr(layer, "self_attn"):
-        return layer  # type: ignore[no-any-return]
+        return layer
     sizes = (layer.linear1.in_features, layer.self_attn.num_heads, layer.linear1.out_features, layer.dropout.p)
     order = (layer.self_attn.batch_first, layer.norm_first, layer.linear1.bias is not None)
     return build(*sizes, layer.activation, layer.norm1.eps, *order)
@@ -322,7 +322,7 @@ def _ours(build: Callable[..., Layer], layer: Any) -> Layer:
 def _activation(activation: Activation) -> Callable[[Any], Any]:
     if callable(activation):
         home = getattr(activation, "__module__", None) or getattr(activation, "__self__", activation).__name__
-        return getattr(F, activation.__name__) if home.partition(".")[0] == "torch" else activation  # type: ignore[no-any-return]
+        return getattr(F, activation.__name__) if home.partition(".")[0] == "torch" else activation
     named: dict[str, Callable[[Any], Any]] = {"relu": F.relu, "gelu": F.gelu}
     if activation not in named:
         raise ValueError(f"activation must be 'relu', 'gelu' or a function, got {activation!r}")

@@ -156,7 +156,7 @@ def _orthogonal(g: jax.Array, coefficients: Coefficients, eps: float, steps: int
 
 
 def _product(factor: float, x: jax.Array, y: jax.Array) -> jax.Array:
-    """factor · x @ y, summed in float32; torch multiplies small matrices by a loop of its own, and there x first."""
+    """Times factor, x @ y summed in float32; torch's own loop for small matrices multiplies x first."""
     if x.shape[0] * x.shape[1] * y.shape[1] <= SMALL:
         return (factor * _wide(x)) @ _wide(y)
     return factor * jnp.matmul(x, y, preferred_element_type=jnp.float32)

@@ -1,24 +1,24 @@
-"""Lesson C in PyTorch: one linear layer, summed squared error, SGD."""
+"""Lesson C in PyTorch: one linear layer from a seed, summed squared error, SGD."""
 
 import torch
 
+SEED = 0
 X, Y = [[1.0], [2.0], [3.0]], [[2.0], [4.0], [6.0]]
 
 
-def net(initial, dtype="float32"):
-    """Linear(1, 1), with a bias if the initial weights have one."""
-    layer = torch.nn.Linear(1, 1, bias="bias" in initial, dtype=getattr(torch, dtype))
-    layer.load_state_dict({name: torch.tensor(value) for name, value in initial.items()})
-    return layer
+def start(bias=True, dtype="float32"):
+    """Linear(1, 1) as the seed draws it: in float32, whatever it is trained in."""
+    torch.manual_seed(SEED)
+    return torch.nn.Linear(1, 1, bias=bias).to(getattr(torch, dtype))
 
 
 def loss(layer, x, y):
     return torch.nn.functional.mse_loss(layer(x), y, reduction="sum")  # size_average=False, in the notes' words
 
 
-def train(initial, epochs, dtype="float32"):
+def train(epochs, bias=True, dtype="float32"):
     """The weights, the prediction for 4.0, and every epoch's loss."""
-    layer, losses = net(initial, dtype), []
+    layer, losses = start(bias, dtype), []
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.01)
     x, y = (torch.tensor(values, dtype=getattr(torch, dtype)) for values in (X, Y))
     for _ in range(epochs):
@@ -40,7 +40,7 @@ def shapes(in_features, out_features, rows=3):
 
 def main():
     for epochs in (100, 1000):
-        print(epochs, train({"weight": [[0.5]], "bias": [0.0]}, epochs)["prediction for 4"])
+        print(epochs, train(epochs)["prediction for 4"])
     print(shapes(8, 6))
 
 

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from fnlearn.lessons.d_hidden import pima
-from fnlearn.lessons.lesson import Options
+from fnlearn.lessons.lesson import Options, at_start, same_seed
 
 TITLE = "Hidden layers: 8 → 6 → 4 → 1 sigmoids on the Pima diabetes table"
 WORK = "100 epochs in mini-batches of 32"
@@ -16,25 +16,25 @@ MINI = {"epochs": 100, "lr": 0.1, "batch_size": 32}
 
 
 def quantities(side: ModuleType, dtype: str, options: Options) -> dict[str, Any]:
-    """Loss of every step, accuracy on the test rows and final weights: with the full batch, and with mini-batches."""
-    table, initial = pima.load(options.csv), pima.initial_weights()
+    """The weights drawn; every step's loss, test accuracy and final weights, with the full batch and mini-batches."""
+    table = pima.load(options.csv)
     runs: dict[str, Any] = {"full batch": {**FULL, "batch_size": len(table[0])}, "batches of 32": MINI}
-    found: dict[str, Any] = {}
+    found = at_start(side.start(dtype))
     for run, settings in runs.items():
-        result = side.train(initial, table, **settings, dtype=dtype)
+        result = side.train(table, **settings, dtype=dtype)
         found |= {f"{name}, {run}": value for name, value in result.items()}
     return found
 
 
 def workload(side: ModuleType, options: Options) -> Callable[[], Any]:
     """What is timed."""
-    table, initial = pima.load(options.csv), pima.initial_weights()
-    return lambda: side.train(initial, table, **MINI)
+    table = pima.load(options.csv)
+    return lambda: side.train(table, **MINI)
 
 
 def notes(sides: dict[str, ModuleType], options: Options) -> list[str]:
-    """The two bugs of the notes' class, and when each shows on either side."""
-    lines = ["The notes' class has two bugs. When does each show?"]
+    """Where both sides start; the two bugs of the notes' class, and when each shows on either side."""
+    lines = [same_seed(sides["JAX"].SEED), "The notes' class has two bugs. When does each show?"]
     for name, side in sides.items():
         twin = importlib.import_module(f"fnlearn.lessons.d_bugs.{side.__name__.rpartition('.')[2]}")
         for bug, what in (("overwritten", "third layer named linear1"), ("undefined", "forward returns y_pred")):

@@ -1,12 +1,9 @@
-"""The Pima diabetes table, as both sides of lesson D read it, and the weights that both start from."""
+"""The Pima diabetes table, as both sides of lesson D read it."""
 
 import csv
 from pathlib import Path
 
-import jax
 import numpy as np
-
-from fnlearn import nn, tree
 
 COLUMNS = ("pregnant", "glucose", "pressure", "triceps", "insulin", "mass", "pedigree", "age", "diabetes")
 TABLE = Path(__file__).with_name("pima_diabetes.csv")
@@ -32,13 +29,6 @@ def load(path: Path = TABLE) -> Split:
         raise ValueError(f"{path}: column {COLUMNS[int(deviation.argmin())]} is constant and can't be standardised")
     x = (x - mean) / deviation
     return x[~test], y[~test], x[test], y[test]
-
-
-def initial_weights() -> dict[str, np.ndarray]:
-    """The network's first weights by torch's names, the same for both sides, from torch's default distribution."""
-    layers = {"linear1": nn.Linear(8, 6), "linear2": nn.Linear(6, 4), "linear3": nn.Linear(4, 1)}
-    params, _ = nn.Sequential(layers).init(jax.random.key(0))
-    return {name: np.asarray(value) for name, value in tree.flatten(params).items()}
 
 
 def _read(path: Path) -> np.ndarray:
