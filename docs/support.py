@@ -83,7 +83,7 @@ def take_in(xml: Path) -> None:
             passed[asked[2]] = not wrong and passed.get(asked[2], True)
     results = recorded()
     for (room, name, file), passed in fresh.items():
-        results.setdefault(room, {}).setdefault(name, {})[file] = passed
+        results.setdefault(room, {}).setdefault(name, {}).setdefault(file, {}).update(passed)
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -13,14 +13,15 @@ from fnlearn.equivalence import assert_equivalent
 from tests.cases.table import C, R
 
 
-@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+@pytest.mark.parametrize("update", [F.batch_norm_update, F.instance_norm_update])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_running_statistics_are_those_that_torch_writes(name, dtype):
+def test_running_statistics_are_those_that_torch_writes(update, dtype):
     arrays = [R(3, 4, 5).astype("float32"), R(4).astype("float32"), abs(R(4, seed=1)).astype("float32")]
     theirs = [torch.tensor(x).to(getattr(torch, dtype)) for x in arrays]
     mine = [jnp.asarray(x, dtype) for x in arrays]
+    name = update.__name__.removesuffix("_update")
     out = getattr(TF, name)(*theirs, None, None, True, 0.3)
-    new = getattr(F, f"{name}_update")(*mine, None, None, True, 0.3)
+    new = update(*mine, None, None, True, 0.3)
     assert_equivalent([out, *theirs[1:]], list(new))
     np.testing.assert_array_equal(getattr(F, name)(*mine, None, None, True, 0.3), new[0])
 
@@ -62,12 +63,13 @@ def test_lazy_layers_work_from_parameters_made_elsewhere():
                 getattr(nn, f"Lazy{name}{d}d")().init(jax.random.key(0))
 
 
-@pytest.mark.parametrize("name", ["embedding", "embedding_bag"])
-def test_max_norm_scales_the_rows_used_in_the_table(name):
+@pytest.mark.parametrize("update", [F.embedding_update, F.embedding_bag_update])
+def test_max_norm_scales_the_rows_used_in_the_table(update):
     index, table = C(6, 2, 2), R(6, 4).astype("float32")
     theirs = torch.from_numpy(table.copy())
+    name = update.__name__.removesuffix("_update")
     out = getattr(TF, name)(torch.from_numpy(index), theirs, max_norm=1.5)
-    mine, new = getattr(F, f"{name}_update")(jnp.asarray(index), table, max_norm=1.5)
+    mine, new = update(jnp.asarray(index), table, max_norm=1.5)
     assert_equivalent([out, theirs], [mine, new])
     assert (np.asarray(new) == table).all(1).any()  # rows not used stay
     np.testing.assert_array_equal(getattr(F, name)(index, table, max_norm=1.5), mine)

@@ -20,8 +20,12 @@ STACKED = [  # of layers, or lazy; the others are in the table
     layer("Transformer", 4, 2, 1, 1, 6, batch_first=True, inputs=()),
     *[layer(f"LazyConv{d}d", 4, 2, groups=2, inputs=(R(2, 6, *[5] * d),)) for d in (1, 2, 3)],
     *[layer(f"LazyConvTranspose{d}d", 4, 2, inputs=(R(2, 3, *[5] * d),)) for d in (1, 2, 3)],
-    *[layer(f"LazyBatchNorm{d}d", inputs=(R(2, 3, *[5] * d),)) for d in (1, 2, 3)],
-    *[layer(f"LazyInstanceNorm{d}d", affine=True, inputs=(R(2, 3, *[5] * d),)) for d in (1, 2, 3)],
+    layer("LazyBatchNorm1d", inputs=(R(2, 3, 5),)),
+    layer("LazyBatchNorm2d", inputs=(R(2, 3, 5, 5),)),
+    layer("LazyBatchNorm3d", inputs=(R(2, 3, 5, 5, 5),)),
+    layer("LazyInstanceNorm1d", affine=True, inputs=(R(2, 3, 5),)),
+    layer("LazyInstanceNorm2d", affine=True, inputs=(R(2, 3, 5, 5),)),
+    layer("LazyInstanceNorm3d", affine=True, inputs=(R(2, 3, 5, 5, 5),)),
 ]
 
 
