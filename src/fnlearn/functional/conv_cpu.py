@@ -23,9 +23,8 @@ from fnlearn.functional.conv_window import Shape, Window
 FEW_MULTIPLICATIONS = 64  # for an output: so many are unrolled, which bounds the time to compile
 FEW_OUTPUTS, MANY_CHANNELS = 16, 64  # XLA takes up to 30 times as long for a map of 2² of 512 channels
 MANY_OUTPUTS = 512  # a sample: its product with the weight is large enough to stand alone
-FEW_CHANNELS = 8  # in: a product with their windows costs less than XLA's own gradients; out: less than transposes
+FEW_INPUTS = 8  # channels: a product with their windows is so small that adding it up costs less than XLA's own form
 MANY_PRODUCTS = 64  # with every copied number, from which copying costs less than XLA's weight gradient
-MOST_COPIED = 2**21  # numbers: beyond them page faults cost more than the copies save
 
 
 class Form(NamedTuple):
@@ -39,7 +38,6 @@ class Form(NamedTuple):
 UNROLLED = Form(grouped.output, grouped.input_gradient, grouped.weight_gradient)
 POINTWISE = Form(dense.pointwise, dense.pointwise_input_gradient, dense.pointwise_weight_gradient)
 PATCHED = Form(dense.patched, dense.patched_input_gradient, dense.patched_weight_gradient)
-WINDOWED = Form(dense.windowed, dense.folded_input_gradient, dense.sampled_weight_gradient)
 COPIED = Form(dense.copied, dense.copied_input_gradient, dense.copied_weight_gradient)
 
 
@@ -60,24 +58,17 @@ def form_of(x: Shape, w: Shape, window: Window) -> Form | None:
     tiny = outputs <= FEW_OUTPUTS and min(w[:2]) >= MANY_CHANNELS
     if tiny or x[0] * outputs <= w[0]:  # the weight is the greater matrix
         return COPIED
-    if len(kernel) == 3:
-        return WINDOWED
-    return sampled(x, w, window) if outputs >= MANY_OUTPUTS else None
+    return sampled(w, window) if outputs >= MANY_OUTPUTS else None
 
 
-def sampled(x: Shape, w: Shape, window: Window) -> Form:
-    """The form for large images and sequences: each direction the best of three."""
-    few_in, few_out, flat = w[1] <= FEW_CHANNELS, w[0] <= FEW_CHANNELS, len(w) == 4
-    small = math.prod(w[1:]) * math.prod(window.outputs(x[2:], w[2:])) <= MOST_COPIED
-    apart = flat and x[0] > 1 and not few_out
-    output, back, of_weight = dense.plain, dense.plain_input_gradient, dense.plain_weight_gradient
-    if apart:
-        output, back = dense.sampled, dense.sampled_input_gradient
-    if few_in or (any(s != 1 for s in window.strides) if flat else small):
-        back = dense.folded_input_gradient
-    if few_in or (small and (few_out or w[0] >= MANY_PRODUCTS)):
-        of_weight = dense.sampled_weight_gradient
-    return Form(output, back, of_weight)
+def sampled(w: Shape, window: Window) -> Form:
+    """The form for large images."""
+    few, strided = w[1] <= FEW_INPUTS, any(s != 1 for s in window.strides)
+    return Form(
+        dense.sampled,
+        dense.folded_input_gradient if few or strided else dense.sampled_input_gradient,
+        dense.sampled_weight_gradient if few or w[0] >= MANY_PRODUCTS else dense.plain_weight_gradient,
+    )
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2, 3))

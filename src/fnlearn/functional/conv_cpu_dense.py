@@ -13,7 +13,7 @@ from jax import lax
 
 from fnlearn.functional.conv_window import Shape, Window, again, padded, reversed_convolution, taps, untaps
 
-LAST = ("NHWC", "HWIO", "NHWC")
+LAYOUTS = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
 
 
 # XLA's own form.
@@ -71,7 +71,7 @@ def _columns(x: jax.Array, kernel: Shape, window: Window) -> jax.Array:
 
 def sampled(x: jax.Array, w: jax.Array, window: Window) -> jax.Array:
     """XLA's convolution with channels last, the only layout it computes in; a sample's transposes stay in the cache."""
-    kernel = jnp.moveaxis(w, (1, 0), (-2, -1))
+    layout, kernel = LAYOUTS[w.ndim - 2], jnp.moveaxis(w, (1, 0), (-2, -1))
 
     def one(sample: jax.Array) -> jax.Array:
         y = lax.conv_general_dilated(
@@ -80,7 +80,7 @@ def sampled(x: jax.Array, w: jax.Array, window: Window) -> jax.Array:
             window.strides,
             window.padding,
             rhs_dilation=window.dilation,
-            dimension_numbers=LAST,
+            dimension_numbers=layout,
         )
         return jnp.moveaxis(y[0], -1, 0)
 
@@ -90,13 +90,6 @@ def sampled(x: jax.Array, w: jax.Array, window: Window) -> jax.Array:
 def sampled_input_gradient(dy: jax.Array, w: jax.Array, shape: Shape, window: Window) -> jax.Array:
     """The same convolution the other way; for strides of 1, where no zeros come between."""
     return sampled(dy, *reversed_convolution(w, shape[2:], dy.shape[2:], window))
-
-
-def windowed(x: jax.Array, w: jax.Array, window: Window) -> jax.Array:
-    """Weight times windows; for volumes, whose convolution XLA computes at a tenth of its speed."""
-    matrix, outputs = jnp.moveaxis(w, 1, -1).reshape(w.shape[0], -1), window.outputs(x.shape[2:], w.shape[2:])
-    y = lax.map(lambda sample: matrix @ _windows(sample, w.shape[2:], outputs, window), x)
-    return y.reshape(x.shape[0], w.shape[0], *outputs)
 
 
 def folded_input_gradient(dy: jax.Array, w: jax.Array, shape: Shape, window: Window) -> jax.Array:
@@ -111,21 +104,16 @@ def folded_input_gradient(dy: jax.Array, w: jax.Array, shape: Shape, window: Win
 
 
 def sampled_weight_gradient(x: jax.Array, dy: jax.Array, shape: Shape, window: Window) -> jax.Array:
-    """Windows times gradient."""
+    """Windows times gradient; the elements of the window come first, so that copies are long."""
 
     def add(total: jax.Array, sample: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         image, gradient = sample
-        columns = _windows(image, shape[2:], gradient.shape[1:], window)
+        seen = taps(padded(image, window), shape[2:], gradient.shape[1:], window)
+        columns = jnp.concatenate([part for _, part in seen]).reshape(len(total), -1)
         return total + columns @ gradient.reshape(shape[0], -1).T, None
 
     total = lax.scan(again(add), jnp.zeros((math.prod(shape[1:]), shape[0]), x.dtype), (x, dy))[0]
     return jnp.moveaxis(total.reshape(*shape[2:], shape[1], shape[0]), (-1, -2), (0, 1))
-
-
-def _windows(x: jax.Array, kernel: Shape, outputs: Shape, window: Window) -> jax.Array:
-    """(in, *) → (K · in, L): the elements of the window come first, so that copies are long."""
-    parts = [part for _, part in taps(padded(x, window), kernel, outputs, window)]
-    return jnp.concatenate(parts).reshape(-1, math.prod(outputs))
 
 
 # Windows that neither overlap nor leave gaps, as those of patches: reshaped instead of copied out.
