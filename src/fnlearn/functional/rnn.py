@@ -403,7 +403,7 @@ def _cell(
         given = given + jnp.broadcast_to(wide["b_ih"], given.shape)
     if b_hh is not None:
         hidden = hidden + jnp.broadcast_to(wide["b_hh"], hidden.shape)
-    state, _ = cell.step(given, hidden, tuple(wide[name] for name in ("hx", "hx[1]") if name in wide))
+    state, *_ = cell.step(given, hidden, tuple(wide[name] for name in ("hx", "hx[1]") if name in wide))
     return tuple(a.astype(dtype) for a in state)
 
 
