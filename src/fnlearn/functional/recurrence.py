@@ -22,7 +22,8 @@ class Cell(NamedTuple):
     gates: how many rows of weights a hidden number has. step: (gates from the input, gates from the state, state) →
     (new state, activated gates, what else is saved). back: (activated gates, what else was saved, old state, gradients
     of the new state) → (gradient of the gates from the input, gradients of the old state, those through its gates left
-    out). hidden: (gradient of the gates from the input, what else was saved) → that of the gates from the state. biases: (bias_ih, bias_hh) → (added before the loop, added to the gates from the state inside it).
+    out). hidden: (gradient of the gates from the input, what else was saved) → that of the gates from the state.
+    biases: (bias_ih, bias_hh) → (added before the loop, added to the gates from the state inside it).
     """
 
     gates: int
