@@ -33,6 +33,7 @@ SHARED = [
     case("bilinear", R(300, 4), R(300, 5), R(2, 4, 5), R(2)),
     case("conv1d", R(3, 2, 100), R(4, 2, 3), R(4)),
     case("scaled_dot_product_attention", R(8, 40, 5, 3), R(8, 40, 6, 3), R(8, 40, 6, 3), R(5, 6)),
+    case("max_pool2d", R(1, 2, 12, 12), 7, 1),
 ]
 
 
@@ -61,7 +62,7 @@ def test_narrow_dtypes(case, dtype):
 
 @pytest.mark.parametrize("case", SHARED, ids=str)
 def test_narrow_gradients_of_what_is_shared(case):
-    """A bias or a mask that serves many rows gets the sum of their gradients, in float32 and rounded once."""
+    """A bias, a mask or a maximum that serves many gets the sum of their gradients, in float32 and rounded once."""
     theirs, mine = both(case)
     check(theirs, mine, case.args, case.kwargs, "bfloat16")
 

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from fnlearn.functional.precision import accumulator
+
 Ints = int | Sequence[int]
 
 FEW = 4  # taps; up to this the maximum is differentiated tap by tap
@@ -241,19 +243,21 @@ def flat_index(x: jax.Array, count: int) -> jax.Array:
 
 
 def maxima(x: jax.Array, windows: Sequence[Windows]) -> jax.Array:
-    """The maximum of each window."""
+    """The maximum of each window; where windows overlap, narrow gradients are added up in float32."""
+    best = x.astype(accumulator(x.dtype))
     for axis, w in zip(_inner_first(x, windows), reversed(windows), strict=True):
-        x, _ = largest(x, None, axis, w)
-    return x
+        best, _ = largest(best, None, axis, w)
+    return best.astype(x.dtype)
 
 
 def indexed_maxima(x: jax.Array, windows: Sequence[Windows]) -> tuple[jax.Array, jax.Array]:
     """The maximum of each window, and its flat place in the input."""
-    index: jax.Array | None = flat_index(x, len(windows))
+    best, index = x.astype(accumulator(x.dtype)), flat_index(x, len(windows))
     for axis, w in zip(_inner_first(x, windows), reversed(windows), strict=True):
-        x, index = largest(x, index, axis, w)
-    assert index is not None
-    return x, index.astype(jax.dtypes.canonicalize_dtype(jnp.int64))
+        best, place = largest(best, index, axis, w)
+        assert place is not None
+        index = place
+    return best.astype(x.dtype), index.astype(jax.dtypes.canonicalize_dtype(jnp.int64))
 
 
 def totals(x: jax.Array, windows: Sequence[Windows]) -> jax.Array:
