@@ -6,6 +6,7 @@ loops run along the groups, and what is unrolled are the outputs of a row.
 
 import itertools
 from functools import reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,15 +54,17 @@ def weight_gradient(x: jax.Array, dy: jax.Array, shape: Shape, window: Window) -
     reach = [d * (k - 1) + 1 for d, k in zip(window.dilation, shape[2:], strict=True)]
     sizes = (1, *image.shape[1:3], *reach[:-1], (piece - 1) * window.strides[-1] + reach[-1], *image.shape[-2:])
 
-    def add(total: jax.Array, step: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        start, part = step
+    def add(sums: tuple[jax.Array, jax.Array], step: tuple[jax.Array, jax.Array]) -> tuple[Any, None]:
+        (total, lost), (start, part) = sums, step
         place = [start[0], *[jnp.zeros((), start.dtype)] * 2, *(start[1 + i] for i in range(rank))]
         seen = lax.dynamic_slice(image, place + [jnp.zeros((), start.dtype)] * 2, sizes)[0]
-        return total + _outer_sum(seen, part, reach[-1], window), None
+        more = _outer_sum(seen, part, reach[-1], window) - lost  # what rounding took last time (Kahan): many are added
+        rounded = total + more
+        return (rounded, (rounded - total) - more), None
 
     zero = jnp.zeros((image.shape[2], *shape[2:], shape[0] // window.groups, shape[1], block), x.dtype)
     along = jnp.asarray(starts.reshape(-1, 1 + rank), jnp.int32), gradient.reshape(-1, *gradient.shape[1 + rank :])
-    total = lax.scan(again(add), zero, along)[0]  # (G / block, *, out, in, block)
+    (total, _), _ = lax.scan(again(add), (zero, zero), along)  # (G / block, *, out, in, block)
     return jnp.moveaxis(total, (-1, -3, -2), (1, 2, 3)).reshape(shape)
 
 
