@@ -84,6 +84,7 @@ def prepare() -> None:
     """The same precision on both sides, compile times that are not those of a cache, and both compilers loaded."""
     jax.config.update("jax_default_matmul_precision", "highest")
     torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
     torch.compiler.config.force_disable_caches = True
     warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")  # by the line above
     jax.jit(lambda x: x + 1)(1.0).block_until_ready()

@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.harness import Case, Side
 from benchmarks.optim import jax_side, torch_side
-from benchmarks.optim.table import COMPARED, ROWS, UNITS, Row
+from benchmarks.optim.table import COMPARED, ROWS, Row
 
 
 def case(row: Row) -> Case:
@@ -16,9 +16,9 @@ def case(row: Row) -> Case:
         {form: partial(side, row, form) for form in jax_side.forms()}
         for side in (jax_side.fnlearn, jax_side.plain_optax)
     )
-    sides = [Side("eager", forms, UNITS, compiles=False), Side("fnlearn", ours, UNITS)]
+    sides = [Side("eager", forms, row.units, compiles=False), Side("fnlearn", ours, row.units)]
     if row.optax is not None:
-        sides.insert(1, Side("optax", plain, UNITS, answers=False))
+        sides.insert(1, Side("optax", plain, row.units, answers=False))
     reference = partial(torch_side.update, row, dtype=torch.float64)
     name, title = f"optim_{row.name}", f"torch.optim.{row.cls} {row.options or ''}".strip()
     return Case(name, title, "update", None, tuple(sides), reference, COMPARED, rounds=7, file="optim")

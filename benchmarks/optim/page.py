@@ -11,7 +11,7 @@ def tables(results: list[Result]) -> str:
     ratios = [result["ratio"]["median"] for result in results if result["ok"]]
     rows = [_row(result) for result in results]
     mean = ("geometric mean", "", "", "", f"**{figures.times(figures.geometric_mean(ratios))}×**", "") if ratios else ()
-    note = "One update of 10 million float32 parameters in 100 arrays (Muon: 50), in one jitted call."
+    note = "One update of 10 million float32 parameters in 100 arrays (Muon: 800,000 in 4), in one jitted call."
     return f"{note}\n\n{figures.table(HEADER, [*rows, mean] if mean else rows)}"
 
 

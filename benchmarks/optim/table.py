@@ -7,20 +7,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 BLOCKS, WIDTH = 25, 448
-COMPARED, UNITS = 3, 5  # updates after which outputs are compared, from the start, and in one measured call, going on
+COMPARED = 3  # updates after which outputs are compared, from the start
 
 
 class Row(NamedTuple):
     """An optimizer.
 
     Args: name: in `fnlearn.optim`. cls: in `torch.optim`. options: of both. optax: its name there, with the options
-        that come nearest; whether the trajectory is the same is not asked.
+        that come nearest; whether the trajectory is the same is not asked. blocks: of arrays, two matrices and two
+        vectors each. units: updates in one measured call, going on.
     """
 
     name: str
     cls: str
     options: Mapping[str, Any] = {}
     optax: tuple[str, dict[str, Any]] | None = None
+    blocks: int = BLOCKS
+    units: int = 5
 
 
 RATE = {"learning_rate": 1e-3}
@@ -38,14 +41,14 @@ ROWS = (
     Row("rprop", "Rprop", {}, ("rprop", RATE)),
     Row("asgd", "ASGD", {}),
     Row("adafactor", "Adafactor", {}, ("adafactor", RATE)),
-    Row("muon", "Muon", {}, ("contrib.muon", RATE)),
+    Row("muon", "Muon", {}, ("contrib.muon", RATE), blocks=2, units=1),  # torch's would take a minute for all of them
 )
 
 
 def shapes(row: Row) -> list[tuple[int, ...]]:
     """Half matrices and half vectors, as a network has them; Muon takes matrices alone."""
     block: list[tuple[int, ...]] = [(WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH,), (WIDTH,)]
-    return [shape for shape in block * BLOCKS if row.name != "muon" or len(shape) == 2]
+    return [shape for shape in block * row.blocks if row.name != "muon" or len(shape) == 2]
 
 
 def start(row: Row) -> list[np.ndarray]:

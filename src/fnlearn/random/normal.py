@@ -31,16 +31,21 @@ def scaled(normal: np.ndarray, mean: float, std: float, fused: bool) -> np.ndarr
 
 def fill(part: np.ndarray, drawn: np.ndarray, mean: float, std: float, vector: bool) -> None:
     """As many normal numbers as there are words, or pairs of them: a multiple of 16."""
-    split, out = (x.reshape(-1, 2, GROUP // 2) for x in (drawn, part))
     inner = np.float32 if drawn.dtype == np.uint32 else np.float64
     constants = [np.asarray(value, inner) for value in (2 * np.pi, std, mean)]
-    first, second = split[:, 0].ravel(), split[:, 1].ravel()
+    first, second = (half.ravel().view(drawn.dtype) for half in _halves(drawn))
     if vector and inner is np.float32:
         made = compiled.run(_cephes, part.dtype, first, second, *constants)
     else:
         made = _library(part.dtype, first, second, mean, std)
-    for half, values in enumerate(made):
-        out[:, half] = values.reshape(-1, GROUP // 2)
+    for half, values in zip(_halves(part), made, strict=True):
+        half[...] = values.view(half.dtype)
+
+
+def _halves(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first eight of each group and the last eight, each eight as one item, which numpy copies three times as fast."""
+    eights = groups.view(np.dtype((np.void, GROUP // 2 * groups.itemsize)))
+    return eights[0::2], eights[1::2]
 
 
 def _cephes(xp: Any, fma: Any, dtype: np.dtype, first: Any, second: Any, turn: Any, std: Any, mean: Any) -> Any:
