@@ -1,5 +1,7 @@
 """The optimizers' results in Markdown."""
 
+from collections.abc import Iterable
+
 from benchmarks import figures
 from benchmarks.harness import Result
 
@@ -7,12 +9,25 @@ HEADER = ("optimizer", "torch.optim", "optax", "fnlearn", "faster than the faste
 
 
 def tables(results: list[Result]) -> str:
-    """A row an optimizer, and the geometric mean of all."""
-    ratios = [result["ratio"]["median"] for result in results if result["ok"]]
+    """A row an optimizer, and the geometric means of all: how many times faster than each side, and than the faster."""
+    well = [result for result in results if result["ok"]]
+    against_torch, against_optax = (_mean(_against(result, side) for result in well) for side in ("eager", "optax"))
+    against_faster = f"**{_mean(result['ratio']['median'] for result in well)}**"
     rows = [_row(result) for result in results]
-    mean = ("geometric mean", "", "", "", f"**{figures.times(figures.geometric_mean(ratios))}×**", "") if ratios else ()
+    mean = ("fnlearn faster, geometric mean", against_torch, against_optax, "", against_faster, "") if well else ()
     note = "One update of 10 million float32 parameters in 100 arrays (Muon: 800,000 in 4), in one jitted call."
     return f"{note}\n\n{figures.table(HEADER, [*rows, mean] if mean else rows)}"
+
+
+def _mean(ratios: Iterable[float | None]) -> str:
+    there = [ratio for ratio in ratios if ratio is not None]
+    return f"{figures.times(figures.geometric_mean(there))}×" if there else "–"
+
+
+def _against(result: Result, side: str) -> float | None:
+    """How many times faster fnlearn is than a side, None where there is none."""
+    seconds = {name: found["seconds"]["median"] for name, found in result["sides"].items()}
+    return seconds[side] / seconds["fnlearn"] if side in seconds else None
 
 
 def _row(result: Result) -> tuple[str, ...]:

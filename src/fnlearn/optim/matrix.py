@@ -159,7 +159,9 @@ def _product(factor: float, x: jax.Array, y: jax.Array) -> jax.Array:
     """Times factor, x @ y summed in float32; torch's own loop for small matrices multiplies x first."""
     if x.shape[0] * x.shape[1] * y.shape[1] <= SMALL:
         return (factor * _wide(x)) @ _wide(y)
-    return factor * jnp.matmul(x, y, preferred_element_type=jnp.float32)
+    narrow = partial(jnp.matmul, preferred_element_type=jnp.float32)
+    widened = lambda x, y: _wide(x) @ _wide(y)  # noqa: E731  # the same numbers; a CPU has no units for bfloat16
+    return factor * jax.lax.platform_dependent(x, y, cpu=widened, default=narrow)
 
 
 def _wide(x: jax.Array) -> jax.Array:
