@@ -56,7 +56,13 @@ def adam(
     slots = MEANS | ({"max_exp_avg_sq": jnp.zeros_like} if amsgrad else {})
     options = _options(lr, betas, eps)
     return parameterwise(
-        _adam, slots, options, weight_decay=weight_decay, decoupled=decoupled_weight_decay, maximize=maximize
+        _adam,
+        slots,
+        options,
+        numbers=_adam_numbers,
+        weight_decay=weight_decay,
+        decoupled=decoupled_weight_decay,
+        maximize=maximize,
     )
 
 
@@ -85,15 +91,29 @@ def adamw(
     return adam(lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
 
 
+def _adam_numbers(
+    t: jax.Array, before: Kept, *, lr: jax.Array, beta1: Number, beta2: Number, **_: Any
+) -> tuple[Kept, Kept]:
+    return {"size": _size(lr, beta1, t), "part": 1 / jnp.sqrt(_missing(beta2, t))}, {}
+
+
 def _adam(
-    g: jax.Array, p: jax.Array, kept: Kept, t: jax.Array, *, lr: jax.Array, beta1: Number, beta2: Number, eps: Number
+    g: jax.Array,
+    p: jax.Array,
+    kept: Kept,
+    *,
+    beta1: Number,
+    beta2: Number,
+    eps: Number,
+    size: jax.Array,
+    part: jax.Array,
+    **_: Any,
 ) -> tuple[jax.Array, Kept]:
     means = _means(g, kept, beta1, beta2)
     if "max_exp_avg_sq" in kept:
         means["max_exp_avg_sq"] = jnp.maximum(kept["max_exp_avg_sq"], means["exp_avg_sq"])
     v = means.get("max_exp_avg_sq", means["exp_avg_sq"])
-    size = (lr / _missing(beta1, t).astype(lr.dtype)).astype(g.dtype)
-    return -size * (means["exp_avg"] / (jnp.sqrt(v) / jnp.sqrt(_missing(beta2, t)) + eps)), means
+    return -size * (means["exp_avg"] / (jnp.sqrt(v) * part + eps)), means
 
 
 def adamax(
@@ -120,15 +140,19 @@ def adamax(
     check(lr=lr, eps=eps, weight_decay=weight_decay)
     check_betas(betas)
     slots = {"exp_avg": jnp.zeros_like, "exp_inf": jnp.zeros_like}
-    return parameterwise(_adamax, slots, _options(lr, betas, eps), weight_decay=weight_decay, maximize=maximize)
+    options = _options(lr, betas, eps)
+    return parameterwise(_adamax, slots, options, numbers=_adamax_numbers, weight_decay=weight_decay, maximize=maximize)
+
+
+def _adamax_numbers(t: jax.Array, before: Kept, *, lr: jax.Array, beta1: Number, **_: Any) -> tuple[Kept, Kept]:
+    return {"size": _size(lr, beta1, t)}, {}
 
 
 def _adamax(
-    g: jax.Array, p: jax.Array, kept: Kept, t: jax.Array, *, lr: jax.Array, beta1: Number, beta2: Number, eps: Number
+    g: jax.Array, p: jax.Array, kept: Kept, *, beta1: Number, beta2: Number, eps: Number, size: jax.Array, **_: Any
 ) -> tuple[jax.Array, Kept]:
     mean = lerp(kept["exp_avg"], g, 1 - beta1)
     greatest = jnp.maximum(kept["exp_inf"] * beta2, jnp.abs(g) + eps)
-    size = (lr / _missing(beta1, t).astype(lr.dtype)).astype(g.dtype)
     return -size * (mean / greatest), {"exp_avg": mean, "exp_inf": greatest}
 
 
@@ -158,33 +182,44 @@ def nadam(
     """
     check(lr=lr, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
     check_betas(betas)
-    slots = MEANS | {"mu_product": lambda p: jnp.ones((), jnp.float32)}
     options = {**_options(lr, betas, eps), "momentum_decay": momentum_decay}
     return parameterwise(
-        _nadam, slots, options, weight_decay=weight_decay, decoupled=decoupled_weight_decay, maximize=maximize
+        _nadam,
+        MEANS,
+        options,
+        numbers=_nadam_numbers,
+        first={"mu_product": 1},
+        weight_decay=weight_decay,
+        decoupled=decoupled_weight_decay,
+        maximize=maximize,
     )
+
+
+def _nadam_numbers(
+    t: jax.Array, before: Kept, *, lr: jax.Array, beta1: Number, beta2: Number, momentum_decay: Number, **_: Any
+) -> tuple[Kept, Kept]:
+    mu, following = (beta1 * (1 - 0.5 * 0.96 ** (n * momentum_decay)) for n in (t, t + 1))
+    kept = before["mu_product"] * mu.astype(jnp.float32)
+    product, lr = kept.astype(t.dtype), lr.astype(t.dtype)
+    sizes = {"now": lr * (1 - mu) / (1 - product), "ahead": lr * following / (1 - product * following)}
+    return {**sizes, "part": 1 / _missing(beta2, t)}, {"mu_product": kept}
 
 
 def _nadam(
     g: jax.Array,
     p: jax.Array,
     kept: Kept,
-    t: jax.Array,
     *,
-    lr: jax.Array,
     beta1: Number,
     beta2: Number,
     eps: Number,
-    momentum_decay: Number,
+    now: jax.Array,
+    ahead: jax.Array,
+    part: jax.Array,
+    **_: Any,
 ) -> tuple[jax.Array, Kept]:
-    means, lr = _means(g, kept, beta1, beta2), lr.astype(g.dtype)
-    mu, following = (beta1 * (1 - 0.5 * 0.96 ** (n * momentum_decay)) for n in (t, t + 1))
-    kept_product = kept["mu_product"] * mu.astype(jnp.float32)
-    product = kept_product.astype(g.dtype)
-    root = jnp.sqrt(means["exp_avg_sq"] / _missing(beta2, t)) + eps
-    now = lr * (1 - mu) / (1 - product) * g
-    ahead = lr * following / (1 - product * following) * means["exp_avg"]
-    return -(now + ahead) / root, {**means, "mu_product": kept_product}
+    means = _means(g, kept, beta1, beta2)
+    return -(now * g + ahead * means["exp_avg"]) / (jnp.sqrt(means["exp_avg_sq"] * part) + eps), means
 
 
 def radam(
@@ -215,22 +250,39 @@ def radam(
         _radam,
         MEANS,
         _options(lr, betas, eps),
+        numbers=_radam_numbers,
         weight_decay=weight_decay,
         decoupled=decoupled_weight_decay,
         maximize=maximize,
     )
 
 
-def _radam(
-    g: jax.Array, p: jax.Array, kept: Kept, t: jax.Array, *, lr: jax.Array, beta1: Number, beta2: Number, eps: Number
-) -> tuple[jax.Array, Kept]:
-    means = _means(g, kept, beta1, beta2)
+def _radam_numbers(
+    t: jax.Array, before: Kept, *, lr: jax.Array, beta1: Number, beta2: Number, **_: Any
+) -> tuple[Kept, Kept]:
     length, longest = _length(beta2, t), 2 / (1 - beta2) - 1
     far = jnp.maximum(length, 5)  # so that the branch not taken has no root of a negative number
     rectified = jnp.sqrt((far - 4) * (far - 2) * longest / ((longest - 4) * (longest - 2) * far))
-    adapted = rectified * jnp.sqrt(_missing(beta2, t)) / (jnp.sqrt(means["exp_avg_sq"]) + eps)
-    size = (lr / _missing(beta1, t).astype(lr.dtype)).astype(g.dtype)
-    return -size * means["exp_avg"] * jnp.where(length > 5, adapted, 1), means
+    adapted = {"adapts": length > 5, "adapted": rectified * jnp.sqrt(_missing(beta2, t))}
+    return {**adapted, "size": _size(lr, beta1, t)}, {}
+
+
+def _radam(
+    g: jax.Array,
+    p: jax.Array,
+    kept: Kept,
+    *,
+    beta1: Number,
+    beta2: Number,
+    eps: Number,
+    size: jax.Array,
+    adapts: jax.Array,
+    adapted: jax.Array,
+    **_: Any,
+) -> tuple[jax.Array, Kept]:
+    means = _means(g, kept, beta1, beta2)
+    factor = jnp.where(adapts, adapted / (jnp.sqrt(means["exp_avg_sq"]) + eps), 1)
+    return -size * means["exp_avg"] * factor, means
 
 
 def _length(beta: Number, t: jax.Array) -> jax.Array:
@@ -261,16 +313,20 @@ def sparseadam(
     check(low=math.ulp(0.0), lr=lr, eps=eps)
     check_betas(betas)
     slots = {name: partial(_real_zeros, "sparseadam") for name in MEANS}
-    return parameterwise(_sparseadam, slots, _options(lr, betas, eps), maximize=maximize)
+    return parameterwise(_sparseadam, slots, _options(lr, betas, eps), numbers=_sparseadam_numbers, maximize=maximize)
+
+
+def _sparseadam_numbers(
+    t: jax.Array, before: Kept, *, lr: jax.Array, beta1: Number, beta2: Number, **_: Any
+) -> tuple[Kept, Kept]:
+    return {"size": _size(lr * jnp.sqrt(_missing(beta2, t)).astype(lr.dtype), beta1, t)}, {}
 
 
 def _sparseadam(
-    g: jax.Array, p: jax.Array, kept: Kept, t: jax.Array, *, lr: jax.Array, beta1: Number, beta2: Number, eps: Number
+    g: jax.Array, p: jax.Array, kept: Kept, *, beta1: Number, beta2: Number, eps: Number, size: jax.Array, **_: Any
 ) -> tuple[jax.Array, Kept]:
     there = jnp.any(g != 0, axis=tuple(range(1, g.ndim)), keepdims=True)
     means = _means(g, kept, beta1, beta2)
-    root = jnp.sqrt(_missing(beta2, t)).astype(lr.dtype)
-    size = (lr * root / _missing(beta1, t).astype(lr.dtype)).astype(g.dtype)
     step = -size * (means["exp_avg"] / (jnp.sqrt(means["exp_avg_sq"]) + eps))
     chosen = jnp.broadcast_to(there, g.shape)
     means = {name: jnp.where(chosen, mean, kept[name]) for name, mean in means.items()}
@@ -293,6 +349,11 @@ def _means(g: jax.Array, kept: Kept, beta1: Number, beta2: Number) -> Kept:
         "exp_avg": lerp(kept["exp_avg"], g, 1 - beta1),
         "exp_avg_sq": beta2 * kept["exp_avg_sq"] + (1 - beta2) * (g * g),
     }
+
+
+def _size(lr: jax.Array, beta: Number, t: jax.Array) -> jax.Array:
+    """The rate, corrected for a mean's start at 0; divided in the rate's own dtype."""
+    return (lr / _missing(beta, t).astype(lr.dtype)).astype(t.dtype)
 
 
 def _missing(beta: Number, t: jax.Array) -> jax.Array:

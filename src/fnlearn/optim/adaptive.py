@@ -1,6 +1,7 @@
 """Steps divided by the root of summed or averaged squares: Adagrad, Adadelta, RMSprop; and by sign alone: Rprop."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,14 +38,19 @@ def adagrad(
     check(initial_accumulator_value=initial_accumulator_value)
     slots = {"sum": partial(_full, value=initial_accumulator_value)}
     options = {"lr": lr, "lr_decay": lr_decay, "eps": eps}
-    return parameterwise(_adagrad, slots, options, weight_decay=weight_decay, maximize=maximize)
+    return parameterwise(
+        _adagrad, slots, options, numbers=_adagrad_numbers, weight_decay=weight_decay, maximize=maximize
+    )
+
+
+def _adagrad_numbers(t: jax.Array, before: Kept, *, lr: jax.Array, lr_decay: Number, **_: Any) -> tuple[Kept, Kept]:
+    return {"size": lr.astype(t.dtype) / (1 + (t - 1) * lr_decay)}, {}
 
 
 def _adagrad(
-    g: jax.Array, p: jax.Array, kept: Kept, t: jax.Array, *, lr: jax.Array, lr_decay: Number, eps: Number
+    g: jax.Array, p: jax.Array, kept: Kept, *, eps: Number, size: jax.Array, **_: Any
 ) -> tuple[jax.Array, Kept]:
     total = kept["sum"] + g * g
-    size = lr.astype(g.dtype) / (1 + (t - 1) * lr_decay)
     return -size * (g / (jnp.sqrt(total) + eps)), {"sum": total}
 
 
@@ -78,7 +84,7 @@ def adadelta(
 
 
 def _adadelta(
-    g: jax.Array, p: jax.Array, kept: Kept, t: jax.Array, *, lr: jax.Array, rho: Number, eps: Number
+    g: jax.Array, p: jax.Array, kept: Kept, *, lr: jax.Array, rho: Number, eps: Number
 ) -> tuple[jax.Array, Kept]:
     square, before = rho * kept["square_avg"] + (1 - rho) * (g * g), kept["acc_delta"]
     delta = jnp.sqrt(before + eps) / jnp.sqrt(square + eps) * g
@@ -121,7 +127,6 @@ def _rmsprop(
     g: jax.Array,
     p: jax.Array,
     kept: Kept,
-    t: jax.Array,
     *,
     lr: jax.Array,
     alpha: Number,
@@ -173,7 +178,6 @@ def _rprop(
     g: jax.Array,
     p: jax.Array,
     kept: Kept,
-    t: jax.Array,
     *,
     lr: jax.Array,
     shrink: Number,

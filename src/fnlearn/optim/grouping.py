@@ -61,8 +61,12 @@ def groups(members: Sequence[Member]) -> optax.GradientTransformationExtraArgs:
 
 def named_leaves(values: Any) -> list[tuple[str, Any]]:
     """The leaves of any tree with their names, its keys joined by "."."""
-    pairs = jax.tree_util.tree_leaves_with_path(values)
-    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in pairs]
+    return [(named(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(values)]
+
+
+def named(path: Any) -> str:
+    """The name of a place in a tree."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def _owners(members: Sequence[Member], params: Any) -> Any:

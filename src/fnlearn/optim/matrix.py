@@ -43,8 +43,21 @@ def adafactor(
         raise ValueError(f"beta2_decay must be at most 0, got {beta2_decay}")
     slots = {"row_var": _rows, "col_var": _columns, "variance": _whole}
     options = {"lr": lr, "beta2_decay": beta2_decay, "d": d}
-    rule = partial(_adafactor, eps)
-    return parameterwise(rule, slots, options, weight_decay=weight_decay, decoupled=True, maximize=maximize)
+    return parameterwise(
+        partial(_adafactor, eps),
+        slots,
+        options,
+        numbers=_adafactor_numbers,
+        weight_decay=weight_decay,
+        decoupled=True,
+        maximize=maximize,
+    )
+
+
+def _adafactor_numbers(
+    t: jax.Array, before: Kept, *, lr: jax.Array, beta2_decay: Number, **_: Any
+) -> tuple[Kept, Kept]:
+    return {"renewed": t**beta2_decay, "relative": jnp.minimum(lr.astype(t.dtype), 1 / jnp.sqrt(t))}, {}
 
 
 def _adafactor(
@@ -52,15 +65,15 @@ def _adafactor(
     g: jax.Array,
     p: jax.Array,
     kept: Kept,
-    t: jax.Array,
     *,
-    lr: jax.Array,
-    beta2_decay: Number,
     d: Number,
+    renewed: jax.Array,
+    relative: jax.Array,
+    **_: Any,
 ) -> tuple[jax.Array, Kept]:
     least = float(jnp.finfo(p.dtype).eps) if eps[0] is None else eps[0]
-    renewed, root = t**beta2_decay, math.sqrt(p.size)
-    size = jnp.maximum(eps[1], _norm(p) / root) * jnp.minimum(lr.astype(g.dtype), 1 / jnp.sqrt(t))
+    root = math.sqrt(p.size)
+    size = jnp.maximum(eps[1], _norm(p) / root) * relative
     if g.ndim > 1:
         rows = lerp(kept["row_var"], jnp.mean(g * g, -1, keepdims=True), renewed)
         columns = lerp(kept["col_var"], jnp.mean(g * g, -2, keepdims=True), renewed)
@@ -128,7 +141,6 @@ def _muon(
     g: jax.Array,
     p: jax.Array,
     kept: Kept,
-    t: jax.Array,
     *,
     lr: jax.Array,
     momentum: Number,

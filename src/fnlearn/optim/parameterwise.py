@@ -2,10 +2,16 @@
 
 A rule takes a gradient, its parameter and what torch keeps of it, and returns the step and what is kept then:
 
-    rule(g, p, kept, t, lr=…, …) -> (step, kept)
+    rule(g, p, kept, lr=…, …) -> (step, kept)
 
 It sees real numbers of 32 or 64 bits only. Narrower ones are widened before and rounded after; a complex parameter is a
-pair of real ones, as in torch. t counts the parameter's own gradients from 1 on, in g's dtype.
+pair of real ones, as in torch. What it needs of the number of a parameter's gradients, such as a power of it, is
+computed for all parameters at once, since a hundred small computations take longer than one:
+
+    numbers(t, before, lr=…, …) -> (what rules are told, what is kept)
+
+t counts each parameter's own gradients from 1 on; it, what is known from before, and all results have one number for
+each parameter.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from fnlearn import tree
@@ -22,18 +29,27 @@ Schedule = Callable[[Any], Any]  # step → number
 Option = Number | Schedule
 Kept = dict[str, jax.Array]
 Rule = Callable[..., tuple[jax.Array, Kept]]
+Numbers = Callable[..., tuple[Kept, Kept]]
 Fresh = Callable[[Any], jax.Array]  # what is kept of a parameter at the start
+
+
+class Place(NamedTuple):
+    """Stands for a parameter in a tree without arrays."""
 
 
 class State(NamedTuple):
     """What an optimizer knows.
 
     Args: count: updates that were made, at which schedules are read. kept: trees like the parameters by torch's names
-        of what it keeps, such as "exp_avg"; under "step" how many gradients a parameter has had.
+        of what it keeps, such as "exp_avg". numbers: by torch's names what is one number for each parameter, together
+        in an array; under "step" how many gradients it has had. places: a tree like the parameters, which tells the
+        order in these arrays.
     """
 
     count: jax.Array  # type: ignore[assignment]
     kept: dict[str, Any]
+    numbers: Kept
+    places: Any
 
 
 def parameterwise(
@@ -41,6 +57,8 @@ def parameterwise(
     slots: Mapping[str, Fresh],
     options: Mapping[str, Any],
     *,
+    numbers: Numbers = lambda t, before, **_: ({}, {}),
+    first: Mapping[str, Any] = {},
     weight_decay: Any = 0,
     decoupled: bool = False,
     maximize: bool = False,
@@ -50,16 +68,20 @@ def parameterwise(
     A gradient that is None stands for one that is missing: the parameter and what is kept of it stay as they are. A
     rate passed to `update` as `lr=` takes the place of the one given here.
 
-    Args: rule: as above. slots: what is kept, and what it is at the start. options: numbers, or schedules of the count,
-        for the rule; "lr" is one of them. weight_decay: what of the parameter is added to the gradient; decoupled, what
-        of it times the rate is taken off the parameter. maximize: climb.
+    Args: rule, numbers: as above. slots: what is kept, and what it is at the start. options: numbers, or schedules of
+        the count, for both; "lr" is one of them. first: what of the numbers is kept, in float32, and what it is at the
+        start. weight_decay: what of the parameter is added to the gradient; decoupled, what of it times the rate is
+        taken off the parameter. maximize: climb.
     Raises: ValueError by `update` without parameters.
     """
-    slots = {"step": lambda p: jnp.zeros((), jnp.int32), **slots}
     options = {name: number(name, value) for name, value in {**options, "weight_decay": weight_decay}.items()}
 
     def init(params: optax.Params) -> State:
-        return State(jnp.zeros((), jnp.int32), {name: jax.tree.map(fresh, params) for name, fresh in slots.items()})
+        count = len(jax.tree.leaves(params))
+        kept = {name: jax.tree.map(fresh, params) for name, fresh in slots.items()}
+        known = {name: jnp.full(count, value, jnp.float32) for name, value in first.items()}
+        known = {"step": jnp.zeros(count, jnp.int32), **known}
+        return State(jnp.zeros((), jnp.int32), kept, known, jax.tree.map(lambda p: Place(), params))
 
     def update(
         updates: optax.Updates,
@@ -76,34 +98,58 @@ def parameterwise(
         leaves: list[Any]
         form: Any
         leaves, form = jax.tree.flatten(params)
+        gradients = form.flatten_up_to(updates)
         columns = [form.flatten_up_to(kept) for kept in state.kept.values()]
-        rows = [dict(zip(state.kept, row, strict=True)) for row in zip(*columns, strict=True)]
-        done = [advance(g, p, kept, now) for g, p, kept in zip(form.flatten_up_to(updates), leaves, rows, strict=True)]
+        rows = [dict(zip(state.kept, row, strict=True)) for row in zip(*columns, strict=True)] or [{} for _ in leaves]
+        told, known = together(state.numbers, gradients, leaves, now)
+        done = [advance(*each) for each in zip(gradients, leaves, rows, told, strict=True)]
         kept = {name: form.unflatten([row[name] for _, row in done]) for name in state.kept}
-        return form.unflatten([step for step, _ in done]), State(optax.safe_increment(state.count), kept)
+        steps = form.unflatten([step for step, _ in done])
+        return steps, State(optax.safe_increment(state.count), kept, known, state.places)
+
+    def together(
+        known: Kept, gradients: list[Any], leaves: list[Any], now: dict[str, Any]
+    ) -> tuple[list[dict[str, Any]], Kept]:
+        """The options and numbers that each rule is told, and the numbers that are kept."""
+        dtypes, there = [inner_dtype(p.dtype) for p in leaves], np.array([g is not None for g in gradients], np.int32)
+        told: list[dict[str, Any]] = [{} for _ in leaves]
+        after = {**known, "step": known["step"] + there}
+        for dtype in dict.fromkeys(dtypes):
+            lr = jnp.asarray(now["lr"], dtype) if isinstance(now["lr"], int | float) else jnp.asarray(now["lr"])
+            given = {name: cast(value, dtype) for name, value in now.items() if name != "lr"} | {"lr": lr}
+            found, kept = numbers((known["step"] + 1).astype(dtype), known, **given)
+            mine = [i for i, each in enumerate(dtypes) if each == dtype]
+            for i in mine:
+                told[i] = given | {name: jax.lax.index_in_dim(x, i, keepdims=False) for name, x in found.items()}
+            for name, x in kept.items():
+                after[name] = x if there.all() and len(mine) == len(leaves) else _put(after[name], x, mine, there)
+        return told, after
 
     def advance(g: Any, p: Any, kept: Kept, now: dict[str, Any]) -> tuple[jax.Array, Kept]:
         if g is None:
             return jnp.zeros_like(p), kept
         dtype = inner_dtype(p.dtype)
-        inner = {name: as_real(x, dtype) if x.dtype == p.dtype else x for name, x in kept.items() if name != "step"}
-        lr = jnp.asarray(now["lr"], dtype) if isinstance(now["lr"], int | float) else jnp.asarray(now["lr"])
-        now = {name: value if name == "lr" else cast(value, dtype) for name, value in now.items()} | {"lr": lr}
-        step, after = ruled(as_real(g, dtype), as_real(p, dtype), inner, kept["step"], **now)
+        inner = {name: as_real(x, dtype) if x.dtype == p.dtype else x for name, x in kept.items()}
+        step, after = ruled(as_real(g, dtype), as_real(p, dtype), inner, **now)
         after = {name: as_given(x, p.dtype) if kept[name].dtype == p.dtype else x for name, x in after.items()}
-        return as_given(step, p.dtype), {**kept, **after, "step": kept["step"] + 1}
+        return as_given(step, p.dtype), {**kept, **after}
 
-    def ruled(
-        g: jax.Array, p: jax.Array, kept: Kept, before: jax.Array, weight_decay: Number, **now: Any
-    ) -> tuple[jax.Array, Kept]:
+    def ruled(g: jax.Array, p: jax.Array, kept: Kept, weight_decay: Number, **now: Any) -> tuple[jax.Array, Kept]:
         g = -g if maximize else g
         decays = not is_zero(weight_decay)
         if decays and not decoupled:
             g = g + weight_decay * p
-        step, kept = rule(g, p, kept, (before + 1).astype(g.dtype), **now)
+        step, kept = rule(g, p, kept, **now)
         return step - _decay(now["lr"], weight_decay, p) * p if decays and decoupled else step, kept
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _put(before: jax.Array, now: jax.Array, mine: list[int], there: np.ndarray) -> jax.Array:
+    """What is new where it is mine and there."""
+    chosen = np.zeros(there.shape, bool)
+    chosen[mine] = there[mine] != 0
+    return jnp.where(chosen, now, before)
 
 
 def number(name: str, value: Any) -> Any:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fnlearn.optim.parameterwise import Kept, Number, Option, cast, check, is_zero, lerp, parameterwise
+from fnlearn.optim.parameterwise import Kept, Number, Option, check, is_zero, lerp, parameterwise
 
 
 def sgd(
@@ -42,7 +42,12 @@ def sgd(
         )
     slots = {} if is_zero(momentum) else {"momentum_buffer": jnp.zeros_like}
     options = {"lr": lr, "momentum": momentum, "dampening": dampening}
-    return parameterwise(partial(_sgd, nesterov), slots, options, weight_decay=weight_decay, maximize=maximize)
+    rule = partial(_sgd, nesterov)
+    return parameterwise(rule, slots, options, numbers=_sgd_numbers, weight_decay=weight_decay, maximize=maximize)
+
+
+def _sgd_numbers(t: jax.Array, before: Kept, *, dampening: Number, **_: Any) -> tuple[Kept, Kept]:
+    return {} if is_zero(dampening) else {"first": t == 1}, {}
 
 
 def _sgd(
@@ -50,17 +55,17 @@ def _sgd(
     g: jax.Array,
     p: jax.Array,
     kept: Kept,
-    t: jax.Array,
     *,
     lr: jax.Array,
     momentum: Number,
     dampening: Number,
+    first: jax.Array | None = None,
 ) -> tuple[jax.Array, Kept]:
     lr = lr.astype(g.dtype)
     if not kept:
         return -lr * g, kept
     b = momentum * kept["momentum_buffer"] + (1 - dampening) * g
-    b = b if is_zero(dampening) else jnp.where(t == 1, g, b)
+    b = b if first is None else jnp.where(first, g, b)
     return -lr * (g + momentum * b if nesterov else b), {"momentum_buffer": b}
 
 
@@ -89,23 +94,32 @@ def asgd(
     Source: Polyak, Juditsky: Acceleration of Stochastic Approximation by Averaging (1992).
     """
     check(lr=lr, weight_decay=weight_decay)
-
-    def first_rate(p: jax.Array) -> jax.Array:
-        return jnp.asarray(lr(jnp.zeros((), jnp.int32)) if callable(lr) else lr, jnp.float32)
-
-    slots = {"eta": first_rate, "mu": lambda p: jnp.ones((), jnp.float32), "ax": jnp.zeros_like}
+    first = {"eta": lr(jnp.zeros((), jnp.int32)) if callable(lr) else lr, "mu": 1}
     options = {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0}
-    return parameterwise(_asgd, slots, options, weight_decay=weight_decay, maximize=maximize)
+    return parameterwise(
+        _asgd,
+        {"ax": jnp.zeros_like},
+        options,
+        numbers=_asgd_numbers,
+        first=first,
+        weight_decay=weight_decay,
+        maximize=maximize,
+    )
+
+
+def _asgd_numbers(
+    t: jax.Array, before: Kept, *, lr: jax.Array, lambd: Number, alpha: Number, t0: Number, **_: Any
+) -> tuple[Kept, Kept]:
+    """The step's share of the gradient and of the average, which the step before has found, and the next one's."""
+    lr = lr.astype(t.dtype)
+    after = {"eta": lr / (1 + lambd * lr * t) ** alpha, "mu": 1 / jnp.maximum(1, t - t0)}
+    told = {name: before[name].astype(t.dtype) for name in after}
+    return told, {name: x.astype(jnp.float32) for name, x in after.items()}
 
 
 def _asgd(
-    g: jax.Array, p: jax.Array, kept: Kept, t: jax.Array, *, lr: jax.Array, lambd: Any, alpha: Any, t0: Any
+    g: jax.Array, p: jax.Array, kept: Kept, *, lambd: Number, eta: jax.Array, mu: jax.Array, **_: Any
 ) -> tuple[jax.Array, Kept]:
-    eta, mu = kept["eta"].astype(g.dtype), kept["mu"].astype(g.dtype)
     step = -(lambd * eta) * p - eta * g
     after = p + step
-    ax = jnp.where(mu == 1, after, lerp(kept["ax"], after, mu))
-    lr = cast(lr, g.dtype)
-    eta = lr / (1 + lambd * lr * t) ** alpha
-    mu = 1 / jnp.maximum(1, t - t0)
-    return step, {"eta": eta.astype(jnp.float32), "mu": mu.astype(jnp.float32), "ax": ax}
+    return step, {"ax": jnp.where(mu == 1, after, lerp(kept["ax"], after, mu))}

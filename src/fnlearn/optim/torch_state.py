@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnlearn import tree
-from fnlearn.optim.grouping import named_leaves
+from fnlearn.optim.grouping import named, named_leaves
 from fnlearn.optim.lbfgs import LBFGSState
-from fnlearn.optim.parameterwise import State
+from fnlearn.optim.parameterwise import Place, State
 
 StateDict = Mapping[str, Any]
 Names = Sequence[str]
@@ -134,27 +134,40 @@ def _filled(state: State, table: Table, count: int | None, faults: list[str]) ->
         slot: jax.tree.unflatten(jax.tree.structure(kept), [fill(slot, name, x) for name, x in named_leaves(kept)])
         for slot, kept in state.kept.items()
     }
-    own = {name for name, _ in named_leaves(state.kept["step"])}
+    own = _own_names(state)
+    numbers = {
+        slot: jnp.stack([fill(slot, name, x[i]) for i, name in enumerate(own)]) if own else x
+        for slot, x in state.numbers.items()
+    }
     faults += [
         f"unexpected: {slot} of {name}"
-        for name in table.keys() & own
+        for name in table.keys() & set(own)
         for slot, value in table[name].items()
-        if slot not in state.kept and value is not None
+        if slot not in state.kept | state.numbers and value is not None
     ]
-    return State(jnp.asarray(max(counts) if count is None else count, jnp.int32), filled)
+    return State(jnp.asarray(max(counts) if count is None else count, jnp.int32), filled, numbers, state.places)
 
 
 def _told(state: State, counts_by_integer: bool) -> Table:
     """What a state keeps, as torch keeps it."""
-    steps = {name: int(step) for name, step in named_leaves(state.kept["step"])}
-    counted = not set(state.kept) <= UNCOUNTED
+    own = _own_names(state)
+    steps = dict(zip(own, map(int, state.numbers["step"]), strict=True))
+    counted = not {*state.numbers, *state.kept} <= UNCOUNTED
+    told = {slot: list(zip(own, x.astype(jnp.float32), strict=True)) for slot, x in state.numbers.items()}
+    told |= {slot: named_leaves(kept) for slot, kept in state.kept.items()}
     table: Table = {}
-    for slot, kept in state.kept.items():
-        for name, x in named_leaves(kept):
+    for slot, pairs in told.items():
+        for name, x in pairs:
             if steps[name] and x.size and (counted or slot != "step"):
-                value = _tensor(x.astype(jnp.float32)) if slot == "step" else _tensor(x)
-                table.setdefault(name, {})[slot] = steps[name] if slot == "step" and counts_by_integer else value
+                value = steps[name] if slot == "step" and counts_by_integer else _tensor(x)
+                table.setdefault(name, {})[slot] = value
     return table
+
+
+def _own_names(state: State) -> list[str]:
+    """The parameters' names in the order in which they have their numbers."""
+    pairs = jax.tree_util.tree_leaves_with_path(state.places, is_leaf=lambda x: isinstance(x, Place))
+    return [named(path) for path, _ in pairs]
 
 
 def _is_sparse_adam(group: Mapping[str, Any]) -> bool:
