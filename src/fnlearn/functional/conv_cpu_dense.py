@@ -13,6 +13,7 @@ from jax import lax
 
 from fnlearn.functional.conv_window import Shape, Window, again, padded, reversed_convolution, taps, untaps
 
+MOST_IN_A_SUM = 256  # products, where it can be so
 LAYOUTS = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
 
 
@@ -110,7 +111,8 @@ def sampled_weight_gradient(x: jax.Array, dy: jax.Array, shape: Shape, window: W
         image, gradient = sample
         seen = taps(padded(image, window), shape[2:], gradient.shape[1:], window)
         columns = jnp.concatenate([part for _, part in seen]).reshape(len(total), -1)
-        return total + columns @ gradient.reshape(shape[0], -1).T, None
+        rows, half = gradient.reshape(shape[0], -1), columns.shape[1] // 2  # of the sum, for less rounding
+        return total + columns[:, :half] @ rows[:, :half].T + columns[:, half:] @ rows[:, half:].T, None
 
     total = lax.scan(again(add), jnp.zeros((math.prod(shape[1:]), shape[0]), x.dtype), (x, dy))[0]
     return jnp.moveaxis(total.reshape(*shape[2:], shape[1], shape[0]), (-1, -2), (0, 1))
@@ -176,7 +178,16 @@ def pointwise_weight_gradient(x: jax.Array, dy: jax.Array, shape: Shape, window:
     """Gradient times pixels."""
     ((_, seen),) = taps(x, shape[2:], dy.shape[2:], window)
     flat = lambda a: a.reshape(*a.shape[:2], -1)  # noqa: E731
-    return jnp.einsum("nol,nil->noi", flat(dy), flat(seen)).sum(0).reshape(shape)
+    return _product_of_rows(flat(dy), flat(seen)).sum(0).reshape(shape)
+
+
+def _product_of_rows(a: jax.Array, b: jax.Array) -> jax.Array:
+    """(…, m, L), (…, n, L) → (…, m, n), in pieces of L: the product adds number to number, and rounds each time."""
+    length = a.shape[-1]
+    sizes = (size for size in range(MOST_IN_A_SUM, MOST_IN_A_SUM // 8, -1) if length % size == 0)
+    size = length if length <= MOST_IN_A_SUM else next(sizes, length)
+    first, second = (x.reshape(*x.shape[:-1], -1, size) for x in (a, b))
+    return jnp.einsum("...mpl,...npl->...pmn", first, second).sum(-3)
 
 
 def _each_sample(matrix: jax.Array, columns: jax.Array) -> jax.Array:
