@@ -111,18 +111,18 @@ def parameterwise(
         known: Kept, gradients: list[Any], leaves: list[Any], now: dict[str, Any]
     ) -> tuple[list[dict[str, Any]], Kept]:
         """The options and numbers that each rule is told, and the numbers that are kept."""
-        dtypes, there = [inner_dtype(p.dtype) for p in leaves], np.array([g is not None for g in gradients], np.int32)
+        dtypes, there = [inner_dtype(p.dtype) for p in leaves], np.array([g is not None for g in gradients], bool)
         told: list[dict[str, Any]] = [{} for _ in leaves]
-        after = {**known, "step": known["step"] + there}
+        after = {**known, "step": known["step"] + there.astype(np.int32)}
         for dtype in dict.fromkeys(dtypes):
             lr = jnp.asarray(now["lr"], dtype) if isinstance(now["lr"], int | float) else jnp.asarray(now["lr"])
             given = {name: cast(value, dtype) for name, value in now.items() if name != "lr"} | {"lr": lr}
             found, kept = numbers((known["step"] + 1).astype(dtype), known, **given)
-            mine = [i for i, each in enumerate(dtypes) if each == dtype]
-            for i in mine:
+            mine = np.array([each == dtype for each in dtypes])
+            for i in map(int, np.flatnonzero(mine)):
                 told[i] = given | {name: jax.lax.index_in_dim(x, i, keepdims=False) for name, x in found.items()}
             for name, x in kept.items():
-                after[name] = x if there.all() and len(mine) == len(leaves) else _put(after[name], x, mine, there)
+                after[name] = x if (mine & there).all() else jnp.where(mine & there, x, after[name])
         return told, after
 
     def advance(g: Any, p: Any, kept: Kept, now: dict[str, Any]) -> tuple[jax.Array, Kept]:
@@ -143,13 +143,6 @@ def parameterwise(
         return step - _decay(now["lr"], weight_decay, p) * p if decays and decoupled else step, kept
 
     return optax.GradientTransformationExtraArgs(init, update)
-
-
-def _put(before: jax.Array, now: jax.Array, mine: list[int], there: np.ndarray) -> jax.Array:
-    """What is new where it is mine and there."""
-    chosen = np.zeros(there.shape, bool)
-    chosen[mine] = there[mine] != 0
-    return jnp.where(chosen, now, before)
 
 
 def number(name: str, value: Any) -> Any:
