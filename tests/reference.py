@@ -80,13 +80,20 @@ def jax_answers(
             outs = jax.tree.leaves(fn(*[next(new) if is_float(x) else x for x in given], **named))
             return [x for x in outs if is_float(x)], outs
 
-        if not gradients or not floats:
-            return {"out": call(floats)[1]}
-        pulled, pullback, outs = jax.vjp(call, floats, has_aux=True)
-        answers: Answers = {"out": outs}
-        if pulled:
-            (answers["grad"],) = pullback([jnp.asarray(_cotangent(x.shape), x.dtype) for x in pulled])
-        return answers
+        if not floats:
+            return {"out": call([])[1]}
+
+        @jax.jit
+        def compiled(floats: list[Any]) -> Answers:
+            if not gradients:
+                return {"out": call(floats)[1]}
+            pulled, pullback, outs = jax.vjp(call, floats, has_aux=True)
+            answers: Answers = {"out": outs}
+            if pulled:
+                (answers["grad"],) = pullback([jnp.asarray(_cotangent(x.shape), x.dtype) for x in pulled])
+            return answers
+
+        return compiled(floats)
 
 
 def torch_layer(
@@ -136,13 +143,15 @@ def jax_layer(
         outs = jax.tree.leaves(out)
         return [x for x in outs if jnp.issubdtype(x.dtype, jnp.inexact)], (outs, after)
 
-    pulled, pullback, (outs, after) = jax.vjp(call, {**floats, **params}, has_aux=True)
-    answers: Answers = {"out": outs}
-    if pulled and (floats or params):
-        (answers["grad"],) = pullback([jnp.asarray(_cotangent(x.shape), x.dtype) for x in pulled])
-        answers["grad"] = {name: answers["grad"][name] for name in (*floats, *params)}
-    answers["buffers"] = tree.flatten(after)
-    return answers
+    @jax.jit
+    def compiled(differentiated: dict[str, Any]) -> Answers:
+        pulled, pullback, (outs, after) = jax.vjp(call, differentiated, has_aux=True)
+        answers: Answers = {"out": outs, "buffers": tree.flatten(after)}
+        if pulled and differentiated:
+            (answers["grad"],) = pullback([jnp.asarray(_cotangent(x.shape), x.dtype) for x in pulled])
+        return answers
+
+    return compiled({**floats, **params})
 
 
 def precision(dtype: str) -> contextlib.AbstractContextManager[Any]:

@@ -129,17 +129,23 @@ def jax_side(op, sample, dtype, pulled):
     wanted = [given[i] for i in where]
     if not (pulled and wanted):
         return {"out": outputs(wanted)[1]}, None
-    chosen, pullback, outs = jax.vjp(outputs, wanted, has_aux=True)
-    cotangents = [to_jax(cotangent(i, x.shape, dtype)) for i, x in zip(pulled, chosen, strict=True)]
-    (grads,) = pullback([ct.astype(x.dtype) for ct, x in zip(cotangents, chosen, strict=True)])
+
+    @jax.jit
+    def compiled(wanted):
+        chosen, pullback, outs = jax.vjp(outputs, wanted, has_aux=True)
+        cotangents = [to_jax(cotangent(i, x.shape, dtype)) for i, x in zip(pulled, chosen, strict=True)]
+        cotangents = [ct.astype(x.dtype) for ct, x in zip(cotangents, chosen, strict=True)]
+        return outs, cotangents, pullback(cotangents)[0]
+
+    outs, cotangents, grads = compiled(wanted)
     return {"out": outs, "grad": grads}, lambda: assert_adjoint(outputs, wanted, cotangents, grads)
 
 
 def assert_adjoint(outputs, wanted, cotangents, grads):
     """Forward mode gives the same derivative as the gradient that was just compared: ⟨ct, J·v⟩ = ⟨Jᵀ·ct, v⟩."""
     tangents = [to_jax(cotangent(-1 - i, x.shape, torch.float64)).astype(x.dtype) for i, x in enumerate(wanted)]
-    pushed = jax.jvp(lambda x: outputs(x)[0], (wanted,), (tangents,))[1]
-    forward = [jnp.vdot(ct.astype(x.dtype), x) for ct, x in zip(cotangents, pushed, strict=True)]
+    pushed = jax.jit(lambda *args: jax.jvp(lambda x: outputs(x)[0], *args)[1])((wanted,), (tangents,))
+    forward = [jnp.vdot(ct, x) for ct, x in zip(cotangents, pushed, strict=True)]
     reverse = [jnp.vdot(g, v) for g, v in zip(grads, tangents, strict=True)]
     size = sum(float(jnp.abs(x).sum()) for x in (*pushed, *grads))
     np.testing.assert_allclose(sum(map(float, forward)), sum(map(float, reverse)), rtol=1e-9, atol=1e-9 * (1 + size))
