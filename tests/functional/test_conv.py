@@ -11,7 +11,7 @@ import torch.nn.functional as TF
 
 import fnlearn.functional as F
 from fnlearn.functional import conv_cpu
-from fnlearn.functional.conv_lowering import Window, plain
+from fnlearn.functional.conv_lowering import Window, plain, plain_input_gradient
 from tests.cases.table import R
 from tests.reference import check
 
@@ -39,7 +39,7 @@ FORMS = [
     ("sampled", (2, 9, 24, 23), (64, 9, 2, 2), Window(ONES, ((1, 0), (1, 0)), ONES, ONES, 1)),
     ("sampled", (2, 3, 47, 24), (5, 3, 3, 2), Window((2, 1), ((1, 1), (0, 0)), ONES, ONES, 1)),
     ("sampled", (2, 3, 520), (5, 3, 3), Window((1,), ((1, 1),), (1,), (1,), 1)),
-    ("sampled", (2, 3, 8, 8, 9), (5, 3, 2, 2, 2), Window((1,) * 3, ((1, 0),) * 3, (1,) * 3, (1,) * 3, 1)),
+    ("WINDOWED", (2, 3, 8, 8, 9), (5, 3, 2, 2, 2), Window((1, 2, 1), ((1, 0),) * 3, (1,) * 3, (1,) * 3, 1)),
 ]
 
 
@@ -52,6 +52,32 @@ def test_forms_for_the_cpu_have_the_plain_forms_derivatives(name, x, w, window):
         a, b = jnp.asarray(R(*x)) / 8, jnp.asarray(R(*w)) / 8
         answers = []
         for fn in (lambda a, b: conv_cpu.convolve(a, b, window, form), lambda a, b: plain(a, b, window)):
+            answers.append(jax.tree.leaves(jax.jit(partial(_derivatives, fn))(a, b)))
+        for mine, theirs in zip(*answers, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)
+
+
+TRANSPOSED = [
+    ("UNROLLED", (2, 4, 7, 6), (8, 1, 3, 2), Window((2, 1), ((1, 1), (0, 1)), ONES, (1, 2), 4)),
+    ("PATCHED", (2, 3, 9, 8), (5, 3, 2, 4), Window((2, 4), BARE, ONES, ONES, 1)),
+    ("COPIED", (1, 3, 5, 4), (30, 3, 3, 2), Window((1, 2), ((1, 2), (0, 0)), ONES, (2, 1), 1)),
+    ("WINDOWED", (2, 3, 8, 8, 9), (5, 3, 2, 2, 2), Window((1, 2, 1), ((1, 0),) * 3, (1,) * 3, (1,) * 3, 1)),
+    ("BESIDE_PLAIN", (2, 9, 24, 23), (5, 9, 3, 2), Window((2, 1), ((1, 1), (2, -1)), ONES, (1, 2), 1)),
+]
+
+
+@pytest.mark.parametrize(("name", "y", "w", "window"), TRANSPOSED, ids=lambda v: v if isinstance(v, str) else "")
+def test_forms_of_transposed_convolutions_have_the_plain_forms_derivatives(name, y, w, window):
+    form, exchanged = getattr(conv_cpu, name), conv_cpu.transposed_form_of(y, w, window)
+    x = (y[0], w[0], *window.outputs(y[2:], w[2:]))
+    with jax.enable_x64(True):
+        a, b = jnp.asarray(R(*x)) / 8, jnp.asarray(R(*w)) / 8
+        np.testing.assert_array_equal(exchanged.output(a, b, window), form.input_gradient(a, b, y, window))
+        answers = []
+        for fn in (
+            lambda a, b: conv_cpu.convolve(a, b, window, exchanged),
+            lambda a, b: plain_input_gradient(a, b, y, window),
+        ):
             answers.append(jax.tree.leaves(jax.jit(partial(_derivatives, fn))(a, b)))
         for mine, theirs in zip(*answers, strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)

@@ -1,13 +1,13 @@
 """Convolutions and their transposes, in torch's layout: input (N, C, *), weight (out, in / groups, *)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 
 from fnlearn.functional import check
-from fnlearn.functional.conv_lowering import Window, convolve
+from fnlearn.functional.conv_lowering import Window, convolve, transposed
 from fnlearn.functional.typing import ArrayLike
 
 Ints = int | Sequence[int]
@@ -202,7 +202,8 @@ def _conv(
                 f"the window must not exceed the padded input: it spans {d * (k - 1) + 1}, input {x.shape} with "
                 f"padding {padding} has {size + low + high}"
             )
-    return _run(rank, x, w, b, Window(steps, pads, (1,) * rank, holes, groups))
+    window = Window(steps, pads, (1,) * rank, holes, groups)
+    return _run(rank, x, b, lambda x: convolve(x, w, window))
 
 
 def _conv_transpose(
@@ -224,26 +225,21 @@ def _conv_transpose(
     _check_bias(b, w.shape[1] * groups)
     steps, holes = _each("stride", stride, rank, 1), _each("dilation", dilation, rank, 1)
     cut, extra = _each("padding", padding, rank, 0), _each("output_padding", output_padding, rank, 0)
-    pads = []
+    sizes = []
     for size, s, d, p, o, k in zip(x.shape[-rank:], steps, holes, cut, extra, w.shape[2:], strict=True):
         if o >= max(s, d):
             raise ValueError(f"output_padding must be below stride or dilation, got {o} with {s} and {d}")
-        reach = d * (k - 1)
-        if (size - 1) * s - 2 * p + reach + o + 1 < 1:
-            raise ValueError(f"padding {padding} leaves no output of input {x.shape} with weight {w.shape}")
-        pads.append((reach - p, reach - p + o))
-    return _run(rank, x, _transposed(w, groups), b, Window((1,) * rank, tuple(pads), steps, holes, groups))
+        sizes.append((size - 1) * s - 2 * p + d * (k - 1) + o + 1)
+    if min(sizes) < 1:
+        raise ValueError(f"padding {padding} leaves no output of input {x.shape} with weight {w.shape}")
+    ends = tuple((p, p - o) for p, o in zip(cut, extra, strict=True))
+    window = Window(steps, ends, (1,) * rank, holes, groups)
+    return _run(rank, x, b, lambda x: transposed(x, w, tuple(sizes), window))
 
 
-def _transposed(w: jax.Array, groups: int) -> jax.Array:
-    """The weight (in, out / groups, *) as that of the convolution which does the same: (out, in / groups, *)."""
-    grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:]).swapaxes(1, 2)
-    return jnp.flip(grouped.reshape(-1, w.shape[0] // groups, *w.shape[2:]), range(2, w.ndim))
-
-
-def _run(rank: int, x: jax.Array, w: jax.Array, b: jax.Array | None, window: Window) -> jax.Array:
-    batched = x if x.ndim == rank + 2 else x[None]
-    y = convolve(batched, w, window)
+def _run(rank: int, x: jax.Array, b: jax.Array | None, fn: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """With a batch of one where there is none, the bias, and the dtype that came."""
+    y = fn(x if x.ndim == rank + 2 else x[None])
     if b is not None:
         y = y + jnp.broadcast_to(b.astype(y.dtype).reshape(1, -1, *(1,) * rank), y.shape)  # its gradient sums wide
     y = y.astype(x.dtype)

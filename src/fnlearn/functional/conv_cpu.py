@@ -38,7 +38,9 @@ class Form(NamedTuple):
 UNROLLED = Form(grouped.output, grouped.input_gradient, grouped.weight_gradient)
 POINTWISE = Form(dense.pointwise, dense.pointwise_input_gradient, dense.pointwise_weight_gradient)
 PATCHED = Form(dense.patched, dense.patched_input_gradient, dense.patched_weight_gradient)
+WINDOWED = Form(dense.windowed, dense.folded_input_gradient, dense.sampled_weight_gradient)
 COPIED = Form(dense.copied, dense.copied_input_gradient, dense.copied_weight_gradient)
+BESIDE_PLAIN = Form(dense.plain, dense.plain_input_gradient, dense.sampled_weight_gradient)
 
 
 def form_of(x: Shape, w: Shape, window: Window) -> Form | None:
@@ -58,6 +60,8 @@ def form_of(x: Shape, w: Shape, window: Window) -> Form | None:
     tiny = outputs <= FEW_OUTPUTS and min(w[:2]) >= MANY_CHANNELS
     if tiny or x[0] * outputs <= w[0]:  # the weight is the greater matrix
         return COPIED
+    if len(kernel) == 3:
+        return WINDOWED
     return sampled(w, window) if outputs >= MANY_OUTPUTS else None
 
 
@@ -68,6 +72,22 @@ def sampled(w: Shape, window: Window) -> Form:
         dense.sampled,
         dense.folded_input_gradient if few or strided else dense.sampled_input_gradient,
         dense.sampled_weight_gradient if few or w[0] >= MANY_PRODUCTS else dense.plain_weight_gradient,
+    )
+
+
+def transposed_form_of(y: Shape, w: Shape, window: Window) -> Form | None:
+    """The same for the transposed convolution that gives images of shape y: the form of the convolution that takes
+    them, whose output and input's gradient change places, as the two arrays do that make the weight's gradient.
+    """
+    form = form_of(y, w, window)
+    if window.groups == 1 and form not in (POINTWISE, PATCHED, COPIED, WINDOWED):
+        form = BESIDE_PLAIN if math.prod(y) * math.prod(w) else None
+    if form is None:
+        return None
+    return Form(
+        lambda x, w, window: form.input_gradient(x, w, y, window),
+        lambda dy, w, _, window: form.output(dy, w, window),
+        lambda x, dy, shape, window: form.weight_gradient(dy, x, shape, window),
     )
 
 
