@@ -30,6 +30,8 @@ FORMS = [
     ("UNROLLED", (1, 40, 4, 68), (40, 1, 3, 3), Window((1, 2), ((2, -1), (2, 3)), ONES, (2, 1), 40)),
     ("UNROLLED", (2, 4, 11), (6, 2, 3), Window((2,), ((1, 1),), (1,), (2,), 2)),
     ("UNROLLED", (2, 4, 3, 5, 4), (4, 2, 2, 3, 2), Window((1, 2, 1), ((0, 1),) * 3, (1,) * 3, (1,) * 3, 2)),
+    ("GROUPED", (2, 14, 6, 5), (10, 7, 3, 4), Window((2, 1), ((1, 1), (2, 0)), ONES, (1, 2), 2)),
+    ("GROUPED", (1, 4, 24, 1100), (4, 2, 3, 15), Window(ONES, ((1, 1), (7, 7)), ONES, ONES, 2)),  # too many windows
     ("POINTWISE", (2, 5, 6, 5), (3, 5, 1, 1), Window((2, 3), BARE, ONES, ONES, 1)),
     ("PATCHED", (2, 3, 9, 8), (5, 3, 2, 4), Window((2, 4), BARE, ONES, ONES, 1)),
     ("PATCHED", (2, 3, 7), (5, 3, 3), Window((3,), ((0, 0),), (1,), (1,), 1)),
@@ -59,6 +61,7 @@ def test_forms_for_the_cpu_have_the_plain_forms_derivatives(name, x, w, window):
 
 TRANSPOSED = [
     ("UNROLLED", (2, 4, 7, 6), (8, 1, 3, 2), Window((2, 1), ((1, 1), (0, 1)), ONES, (1, 2), 4)),
+    ("GROUPED", (2, 14, 6, 5), (10, 7, 3, 4), Window((2, 1), ((1, 1), (2, 0)), ONES, (1, 2), 2)),
     ("PATCHED", (2, 3, 9, 8), (5, 3, 2, 4), Window((2, 4), BARE, ONES, ONES, 1)),
     ("COPIED", (1, 3, 5, 4), (30, 3, 3, 2), Window((1, 2), ((1, 2), (0, 0)), ONES, (2, 1), 1)),
     ("WINDOWED", (2, 3, 8, 8, 9), (5, 3, 2, 2, 2), Window((1, 2, 1), ((1, 0),) * 3, (1,) * 3, (1,) * 3, 1)),
@@ -69,6 +72,7 @@ TRANSPOSED = [
 @pytest.mark.parametrize(("name", "y", "w", "window"), TRANSPOSED, ids=lambda v: v if isinstance(v, str) else "")
 def test_forms_of_transposed_convolutions_have_the_plain_forms_derivatives(name, y, w, window):
     form, exchanged = getattr(conv_cpu, name), conv_cpu.transposed_form_of(y, w, window)
+    assert exchanged is not None
     x = (y[0], w[0], *window.outputs(y[2:], w[2:]))
     with jax.enable_x64(True):
         a, b = jnp.asarray(R(*x)) / 8, jnp.asarray(R(*w)) / 8

@@ -150,8 +150,7 @@ def conv_transpose3d(
     Args: input, weight, bias, stride, padding, output_padding, groups, dilation: as for `conv_transpose1d`, one number
         or one a dimension.
     Raises: as `conv_transpose1d`.
-    Differs: float32 gradients of the weight may be up to 4 times as far from float64 as torch's, where 2 is the rule:
-        XLA adds up all positions one by one, torch in blocks.
+    Differs: nothing.
     Source: ATen `Convolution.cpp`.
     """
     return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)

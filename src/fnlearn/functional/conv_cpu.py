@@ -36,6 +36,7 @@ class Form(NamedTuple):
 
 
 UNROLLED = Form(grouped.output, grouped.input_gradient, grouped.weight_gradient)
+GROUPED = Form(grouped.windowed, grouped.windowed_input_gradient, grouped.windowed_weight_gradient)
 POINTWISE = Form(dense.pointwise, dense.pointwise_input_gradient, dense.pointwise_weight_gradient)
 PATCHED = Form(dense.patched, dense.patched_input_gradient, dense.patched_weight_gradient)
 WINDOWED = Form(dense.windowed, dense.folded_input_gradient, dense.sampled_weight_gradient)
@@ -50,7 +51,7 @@ def form_of(x: Shape, w: Shape, window: Window) -> Form | None:
         return None
     if groups > 1:
         most = max(w[1], w[0] // groups) * math.prod(kernel)
-        return UNROLLED if most <= FEW_MULTIPLICATIONS else None
+        return UNROLLED if most <= FEW_MULTIPLICATIONS else GROUPED
     unpadded = not any(map(any, window.padding))
     if math.prod(kernel) == 1:
         return POINTWISE if unpadded else None

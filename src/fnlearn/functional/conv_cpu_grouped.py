@@ -1,10 +1,13 @@
-"""Grouped convolutions on a CPU: few channels a group, of which XLA's own form computes one output after the other.
+"""Grouped convolutions on a CPU, of which XLA's own form computes one output after the other.
 
-The sums over a window and a group's channels are unrolled, so that loops run along the image. For the weight's gradient
-loops run along the groups, and what is unrolled are the outputs of a row.
+Of few channels a group, the sums over a window and the channels are unrolled, so that loops run along the image; for
+the weight's gradient loops run along the groups, and what is unrolled are the outputs of a row. Of more channels, each
+group is a product of its windows with its weight.
 """
 
 import itertools
+import math
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -13,12 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from fnlearn.functional import conv_cpu_dense as dense
 from fnlearn.functional.conv_window import Shape, Window, again, padded, reversed_convolution, taps
 
 # XLA:CPU turns a loop into vector instructions where its addresses are plain. A slice at a computed place is not; it is
 # copied out, and the loop becomes a vector one, when more than 15 terms read it (16 against 14: three times as fast).
 TERMS = 16
 MOST_TERMS = 32  # of a row; longer ones are cut, which bounds the time to compile
+MOST_COPIED = 2**21  # numbers of all groups' windows at once: beyond them page faults cost more than the loop saves
 BLOCK = 16  # groups that lie together: a vector; with 32 or 64, windows of 7² fall out of the first cache
 
 
@@ -90,3 +95,52 @@ def _groups_last(x: jax.Array, samples: int, groups: int, block: int) -> jax.Arr
 def _factor(number: int, most: int) -> int:
     """The greatest divisor that is no more than `most`."""
     return next(n for n in range(min(number, most), 0, -1) if not number % n)
+
+
+# More channels a group.
+
+
+def windowed(x: jax.Array, w: jax.Array, window: Window) -> jax.Array:
+    """Weight times windows, group by group."""
+    one = lambda x, w: dense.windowed(x, w, window._replace(groups=1))  # noqa: E731
+    y = _by_group(one, _apart(x, 1, window), _apart(w, 0, window), w, window.outputs(x.shape[2:], w.shape[2:]))
+    return _together(y, 1)
+
+
+def windowed_input_gradient(dy: jax.Array, w: jax.Array, shape: Shape, window: Window) -> jax.Array:
+    """Weight times gradient, group by group, added up where windows were."""
+    own = (shape[0], shape[1] // window.groups, *shape[2:])
+    one = lambda dy, w: dense.folded_input_gradient(dy, w, own, window._replace(groups=1))  # noqa: E731
+    return _together(_by_group(one, _apart(dy, 1, window), _apart(w, 0, window), w, dy.shape[2:]), 1)
+
+
+def windowed_weight_gradient(x: jax.Array, dy: jax.Array, shape: Shape, window: Window) -> jax.Array:
+    """Windows times gradient, group by group."""
+    w = jax.ShapeDtypeStruct(shape, dy.dtype)
+    own = (shape[0] // window.groups, *shape[1:])
+    one = lambda x, dy: dense.sampled_weight_gradient(x, dy, own, window._replace(groups=1))  # noqa: E731
+    return _together(_by_group(one, _apart(x, 1, window), _apart(dy, 1, window), w, dy.shape[2:]), 0)
+
+
+def _by_group(
+    fn: Callable[[jax.Array, jax.Array], jax.Array],
+    a: jax.Array,
+    b: jax.Array,
+    w: jax.Array | jax.ShapeDtypeStruct,
+    outputs: Shape,
+) -> jax.Array:
+    """All groups in one batch, or one after the other where their windows are many."""
+    if len(a) * math.prod(w.shape[1:]) * math.prod(outputs) <= MOST_COPIED:
+        return jax.vmap(fn)(a, b)
+    return lax.map(lambda both: fn(*both), (a, b))
+
+
+def _apart(x: jax.Array, axis: int, window: Window) -> jax.Array:
+    """The groups of a dimension as the first dimension."""
+    return jnp.moveaxis(x.reshape(*x.shape[:axis], window.groups, -1, *x.shape[axis + 1 :]), axis, 0)
+
+
+def _together(x: jax.Array, axis: int) -> jax.Array:
+    """The other way."""
+    x = jnp.moveaxis(x, 0, axis)
+    return x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
