@@ -8,7 +8,8 @@ import numpy as np
 from jax import lax
 
 from fnlearn.functional import check
-from fnlearn.functional.pool_window import Ints, Windows, sized, strided, totals
+from fnlearn.functional.pool_reduce import totals
+from fnlearn.functional.pool_window import Ints, Windows, sized, strided
 from fnlearn.functional.precision import wide_inside
 from fnlearn.functional.typing import ArrayLike
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import jax
 
 from fnlearn.functional import check
-from fnlearn.functional.pool_window import Windows, adaptive, along, indexed_maxima, maxima, spatial, totals
+from fnlearn.functional.pool_reduce import indexed_maxima, maxima, totals
+from fnlearn.functional.pool_window import Windows, adaptive, along, spatial
 from fnlearn.functional.precision import wide_inside
 from fnlearn.functional.typing import ArrayLike
 

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 
 from fnlearn.functional import check
-from fnlearn.functional.pool_window import Ints, Windows, indexed_maxima, maxima, strided
+from fnlearn.functional.pool_reduce import indexed_maxima, maxima
+from fnlearn.functional.pool_window import Ints, Windows, strided
 from fnlearn.functional.typing import ArrayLike
 
 Pair = tuple[jax.Array, jax.Array]

@@ -1,10 +1,4 @@
-"""What every pooling shares: where its windows lie, and the reductions over them, one dimension after the other.
-
-A window of k×k numbers is reduced along its rows and then along its column: 2·k steps, not k². A step is a strided
-slice for each tap of the kernel, so that autodiff's transpose is a sum of padded arrays; XLA's own `select_and_scatter`
-and scatters of single elements are several times slower on a CPU. The first maximum of the rows' first maxima is the
-window's first in memory order, so ties are decided as in ATen.
-"""
+"""What every pooling shares: where its windows lie, and what they see."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,12 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnlearn.functional.precision import accumulator
-
 Ints = int | Sequence[int]
-
-FEW = 4  # taps; up to this the maximum is differentiated tap by tap
-MANY = 16  # taps; above this a window is gathered into an axis of its own where that costs little memory
 
 
 class Windows(NamedTuple):
@@ -125,70 +114,6 @@ def adaptive(size: int, out: int) -> Windows:
     return Windows(size, kernel, kernel if even else 0, 1, start, length)
 
 
-def total(x: jax.Array, axis: int, w: Windows) -> jax.Array:
-    """The sum of each window along a dimension."""
-    by_axis = lambda x: jnp.sum(windowed(x, axis, w, 0), axis + 1)  # noqa: E731
-    if not w.tiled:
-        return by_axis(x) if w.stride == 0 and w.kernel > MANY else _sum_of_taps(x, axis, w)
-    if w.kernel > MANY or not jnp.issubdtype(x.dtype, jnp.floating):
-        return by_axis(x)
-    # XLA on the CPU: summed tap by tap this is 4 to 12 times faster, differentiated as an axis 4 to 300 times
-    summed = jax.custom_jvp(lambda x: _sum_of_taps(x, axis, w))
-    summed.defjvp(lambda primals, tangents: (summed(*primals), by_axis(*tangents)))
-    return summed(x)
-
-
-def _sum_of_taps(x: jax.Array, axis: int, w: Windows) -> jax.Array:
-    parts = taps(x, axis, w, 0)
-    summed = next(parts)
-    for part in parts:
-        summed = summed + part
-    return summed
-
-
-def largest(x: jax.Array, index: jax.Array | None, axis: int, w: Windows) -> tuple[jax.Array, jax.Array | None]:
-    """The maximum of each window along a dimension, and where it was: the first, or the last NaN, as in ATen."""
-    if w.kernel > MANY and (w.tiled or w.stride == 0):
-        return _largest_of_axis(x, index, axis, w)
-    if not w.tiled or w.kernel <= FEW or not jnp.issubdtype(x.dtype, jnp.floating):
-        return _largest_of_taps(x, index, axis, w)
-    # XLA on the CPU fuses all taps into each element of the gradient, which reductions over an axis prevent
-    known = jax.custom_jvp(lambda x: _largest_of_taps(x, None, axis, w)[0])
-    known.defjvp(lambda at, moved: jax.jvp(lambda x: _largest_of_axis(x, None, axis, w)[0], at, moved))
-    place = None if index is None else _largest_of_taps(lax.stop_gradient(x), index, axis, w)[1]
-    return known(x), place
-
-
-def _largest_of_taps(
-    x: jax.Array, index: jax.Array | None, axis: int, w: Windows
-) -> tuple[jax.Array, jax.Array | None]:
-    parts, places = taps(x, axis, w, lowest(x.dtype)), taps(index, axis, w, 0)
-    best, at = next(parts), next(places)
-    inside, seen = w.inside, w.inside[:, 0]
-    for tap, (part, place) in enumerate(zip(parts, places, strict=True), 1):
-        take = (part > best) | (part != part)
-        first = inside[:, tap] & ~seen  # nothing but padding so far: taken even when it is −∞
-        if first.any():
-            take = take | along(first, axis, x.ndim, part.shape)
-        seen = seen | inside[:, tap]
-        best, at = jnp.where(take, part, best), None if at is None else jnp.where(take, place, at)
-    return best, at
-
-
-def _largest_of_axis(
-    x: jax.Array, index: jax.Array | None, axis: int, w: Windows
-) -> tuple[jax.Array, jax.Array | None]:
-    """The same for wide windows, each an axis of its own."""
-    parts = windowed(x, axis, w, lowest(x.dtype))
-    nan = parts != parts
-    last = w.kernel - 1 - jnp.argmax(jnp.flip(nan, axis + 1), axis + 1)
-    chosen = jnp.where(nan.any(axis + 1), last, jnp.argmax(parts, axis + 1))
-    chosen = jnp.broadcast_to(jnp.expand_dims(chosen, axis + 1), parts.shape)
-    mask = lax.broadcasted_iota(chosen.dtype, parts.shape, axis + 1) == chosen
-    pick = lambda values: jnp.sum(jnp.where(mask, values, jnp.zeros_like(values)), axis + 1, dtype=values.dtype)  # noqa: E731
-    return pick(parts), None if index is None else pick(windowed(index, axis, w, 0))
-
-
 def taps(x: jax.Array | None, axis: int, w: Windows, fill: Any) -> Iterator[Any]:
     """What each tap of the kernel sees, along a dimension: `kernel` arrays of size `out`."""
     if x is None:
@@ -240,32 +165,3 @@ def flat_index(x: jax.Array, count: int) -> jax.Array:
     """For each element its place among the last `count` dimensions, counted as in memory."""
     sizes = x.shape[-count:]
     return jnp.broadcast_to(jnp.arange(int(np.prod(sizes))).reshape((1,) * (x.ndim - count) + sizes), x.shape)
-
-
-def maxima(x: jax.Array, windows: Sequence[Windows]) -> jax.Array:
-    """The maximum of each window; where windows overlap, narrow gradients are added up in float32."""
-    best = x.astype(accumulator(x.dtype))
-    for axis, w in zip(_inner_first(x, windows), reversed(windows), strict=True):
-        best, _ = largest(best, None, axis, w)
-    return best.astype(x.dtype)
-
-
-def indexed_maxima(x: jax.Array, windows: Sequence[Windows]) -> tuple[jax.Array, jax.Array]:
-    """The maximum of each window, and its flat place in the input."""
-    best, index = x.astype(accumulator(x.dtype)), flat_index(x, len(windows))
-    for axis, w in zip(_inner_first(x, windows), reversed(windows), strict=True):
-        best, place = largest(best, index, axis, w)
-        assert place is not None
-        index = place
-    return best.astype(x.dtype), index.astype(jax.dtypes.canonicalize_dtype(jnp.int64))
-
-
-def totals(x: jax.Array, windows: Sequence[Windows]) -> jax.Array:
-    """The sum of each window."""
-    for axis, w in zip(_inner_first(x, windows), reversed(windows), strict=True):
-        x = total(x, axis, w)
-    return x
-
-
-def _inner_first(x: jax.Array, windows: Sequence[Windows]) -> range:
-    return range(x.ndim - 1, x.ndim - len(windows) - 1, -1)
