@@ -4,8 +4,13 @@
 `reduce=False` is `reduction="none"`.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.scipy.special import xlogy
 
 from fnlearn.functional import check
@@ -212,7 +217,8 @@ def nll_loss(
     """
     log_p, classes = check.floating("input", input), integer_classes("target", target)
     axis = _class_axis(log_p, classes.shape)
-    loss, factor = _nll(log_p, classes, _class_weight(weight, log_p, axis), ignore_index, axis)
+    pick = lambda index: _at_classes(log_p, index, axis)  # noqa: E731
+    loss, factor = _nll(pick, classes, _class_weight(weight, log_p, axis), ignore_index)
     reduction = effective(size_average, reduce, reduction)
     return loss.sum() / factor.sum() if reduction == "mean" else reduced(loss, reduction)
 
@@ -247,11 +253,12 @@ def cross_entropy(
     if jnp.issubdtype(y.dtype, jnp.floating):
         return _cross_entropy_of_distribution(x, y, weight, reduction, label_smoothing)
     axis = _class_axis(x, y.shape)
-    log_p, factors = log_softmax(x, axis), _class_weight(weight, x, axis)
-    loss, factor = _nll(log_p, y, factors, ignore_index, axis)
+    factors = _class_weight(weight, x, axis)
+    loss, factor = _nll(lambda index: _log_probability(x, index, axis), y, factors, ignore_index)
     scale = factor.sum() if reduction == "mean" else 1
     if label_smoothing == 0:
         return loss.sum() / scale if reduction == "mean" else reduced(loss, reduction)
+    log_p = log_softmax(x, axis)
     spread = -log_p if weight is None else -log_p * _along(factors, log_p, axis)
     uniform = jnp.where(y == ignore_index, 0, spread.sum(axis)) / x.shape[axis]
     mixed = (1 - label_smoothing) * loss + label_smoothing * uniform
@@ -300,14 +307,38 @@ def _(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array
 
 
 def _nll(
-    log_p: jax.Array, classes: jax.Array, weight: jax.Array, ignore_index: int, axis: int
+    log_p: Callable[[jax.Array], jax.Array], classes: jax.Array, weight: jax.Array, ignore_index: int
 ) -> tuple[jax.Array, jax.Array]:
     """The loss of each target, and the factor with which it counts in a mean."""
     kept = classes != ignore_index
     index = jnp.where(kept, classes, 0)
-    picked = jnp.take_along_axis(log_p, jnp.expand_dims(index, axis), axis, mode="fill").squeeze(axis)
     factor = jnp.where(kept, weight.at[index].get(mode="fill"), 0)
-    return jnp.where(kept, -picked * factor, 0), factor
+    return jnp.where(kept, -log_p(index) * factor, 0), factor
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _log_probability(x: jax.Array, classes: jax.Array, axis: int) -> jax.Array:
+    """Of given classes, by their logits; neither it nor its gradient keeps an array of all probabilities."""
+    most, log_sum = _log_sum(x, axis)
+    return _at_classes(x, classes, axis) - most.squeeze(axis) - log_sum.squeeze(axis)
+
+
+@_log_probability.defjvp
+def _(axis: int, at: tuple[jax.Array, jax.Array], moved: tuple[jax.Array, Any]) -> tuple[jax.Array, jax.Array]:
+    (x, classes), (dx, _) = at, moved
+    most, log_sum = _log_sum(x, axis)
+    share = jnp.exp(x - most - log_sum)
+    return _log_probability(x, classes, axis), _at_classes(dx, classes, axis) - (share * dx).sum(axis)
+
+
+def _log_sum(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """The greatest number, and the logarithm of the sum of the exponentials of all numbers beside it."""
+    most = lax.stop_gradient(x.max(axis, keepdims=True))
+    return most, jnp.log(jnp.exp(x - most).sum(axis, keepdims=True))
+
+
+def _at_classes(x: jax.Array, classes: jax.Array, axis: int) -> jax.Array:
+    return jnp.take_along_axis(x, jnp.expand_dims(classes, axis), axis, mode="fill").squeeze(axis)
 
 
 def _cross_entropy_of_distribution(
