@@ -14,6 +14,7 @@ from jax import lax
 from fnlearn.functional.conv_window import Shape, Window, again, padded, reversed_convolution, taps, untaps
 
 MOST_IN_A_SUM = 256  # products, where it can be so
+LONGEST_SUM, MOST_SUMS = 512, 8  # products, of a sample's image
 LAYOUTS = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC")}
 
 
@@ -117,8 +118,11 @@ def sampled_weight_gradient(x: jax.Array, dy: jax.Array, shape: Shape, window: W
     def add(total: jax.Array, sample: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         image, gradient = sample
         columns = _windows(image, shape[2:], gradient.shape[1:], window)
-        rows, half = gradient.reshape(shape[0], -1), columns.shape[1] // 2  # of the sum, for less rounding
-        return total + columns[:, :half] @ rows[:, :half].T + columns[:, half:] @ rows[:, half:].T, None
+        rows, length = gradient.reshape(shape[0], -1), columns.shape[1]
+        each = max(LONGEST_SUM, -(-length // MOST_SUMS))  # in pieces: the product adds number to number
+        for start in range(0, length, each):
+            total = total + columns[:, start : start + each] @ rows[:, start : start + each].T
+        return total, None
 
     total = lax.scan(again(add), jnp.zeros((math.prod(shape[1:]), shape[0]), x.dtype), (x, dy))[0]
     return jnp.moveaxis(total.reshape(*shape[2:], shape[1], shape[0]), (-1, -2), (0, 1))
