@@ -1,5 +1,9 @@
 """Proof, side by side: whether two answers are the same, judged by how wrong each is against float64."""
 
+from fnlearn.equivalence.answer import Answer
 from fnlearn.equivalence.compare import Leaf, assert_equivalent, compare
+from fnlearn.equivalence.outputs import backward, forward
+from fnlearn.equivalence.pair import Pair, pair
+from fnlearn.equivalence.setup import setup
 
-__all__ = ["Leaf", "assert_equivalent", "compare"]
+__all__ = ["Answer", "Leaf", "Pair", "assert_equivalent", "backward", "compare", "forward", "pair", "setup"]
