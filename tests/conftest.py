@@ -5,11 +5,14 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+import hypothesis
 import jax
 import pytest
 
 CACHE = Path(__file__).parent.parent / ".jax_cache"
 
+hypothesis.settings.register_profile("fnlearn", deadline=None)  # the first example compiles, on machines of any speed
+hypothesis.settings.load_profile("fnlearn")
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -172,7 +172,7 @@ def test_the_number_of_values_must_be_that_of_the_names() -> None:
         explain.parse("a + b")[0](jnp.float32(1))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(st.text(max_size=40) | st.text(alphabet="ab12.()[]*+-/=,:'\" _\n", max_size=40))
 def test_any_text_is_an_expression_or_one_line(text: str) -> None:
     for read in (explain.parse, explain.binding):

@@ -157,7 +157,7 @@ def grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return one | two
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(
     expression=st.recursive(LEAVES, grow, max_leaves=6),
     a=st.floats(-2, 2, width=32),

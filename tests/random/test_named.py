@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fnlearn import random
@@ -13,7 +13,6 @@ def bits(key):
     return tuple(np.asarray(jax.random.key_data(key)).tolist())
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.sets(st.text(max_size=20), min_size=2, max_size=2), st.integers(0, 2**32 - 1))
 def test_a_name_always_has_the_same_key_and_others_have_others(names, seed):
     one, other = names

@@ -2,8 +2,20 @@
 
 from fnlearn.equivalence.answer import Answer
 from fnlearn.equivalence.compare import Leaf, assert_equivalent, compare
+from fnlearn.equivalence.optimizer import optimizer
 from fnlearn.equivalence.outputs import backward, forward
 from fnlearn.equivalence.pair import Pair, pair
 from fnlearn.equivalence.setup import setup
 
-__all__ = ["Answer", "Leaf", "Pair", "assert_equivalent", "backward", "compare", "forward", "pair", "setup"]
+__all__ = [
+    "Answer",
+    "Leaf",
+    "Pair",
+    "assert_equivalent",
+    "backward",
+    "compare",
+    "forward",
+    "optimizer",
+    "pair",
+    "setup",
+]

@@ -1,8 +1,14 @@
 """What a question is answered with."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from fnlearn.equivalence.compare import Leaf
+import jax
+import numpy as np
+
+from fnlearn.equivalence.compare import Leaf, compare
+from fnlearn.tree import as_numpy
+
+EXACT = 1e-10  # of float64, relative to the largest number beside: rounding doesn't get there, that of float32 does
 
 
 class Answer(NamedTuple):
@@ -27,3 +33,35 @@ class Answer(NamedTuple):
     def wrong(self) -> tuple[Leaf, ...]:
         """The leaves that differ, in their order."""
         return tuple(leaf for leaf in self.leaves if not leaf.ok)
+
+
+class Findings:
+    """What is found while a question is asked."""
+
+    def __init__(self, question: str) -> None:
+        self.question, self.leaves, self.problems, self.notes = question, list[Leaf](), list[str](), list[str]()
+
+    def compare(self, at: str, theirs: Any, mine: Any, wide: Any, size: float | None = None) -> None:
+        """Two trees by torch's float64 answer, or, in float64 itself, by the size of what is compared."""
+        if wide is not None:
+            bounds = {}
+        elif size is not None:
+            bounds = {"rtol": 0.0, "atol": EXACT * size}
+        else:
+            bounds = {"rtol": EXACT, "atol": EXACT * _largest(theirs)}
+        try:
+            found = compare(theirs, mine, wide, **bounds)
+        except ValueError as error:
+            self.problems.append(f"{at}: {error}")
+            return
+        self.leaves += [leaf._replace(name=f"{at}.{leaf.name}" if leaf.name else at) for leaf in found]
+
+    def answer(self) -> Answer:
+        """The record."""
+        return Answer(self.question, tuple(self.leaves), tuple(self.problems), tuple(self.notes))
+
+
+def _largest(tree: Any) -> float:
+    """The largest finite number of a tree."""
+    finite = (np.abs(x[np.isfinite(x)]).max(initial=0) for x in map(as_numpy, jax.tree.leaves(tree)))
+    return float(max(finite, default=0.0))

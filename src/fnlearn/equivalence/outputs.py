@@ -3,16 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import numpy as np
-
-from fnlearn.equivalence.answer import Answer
-from fnlearn.equivalence.compare import Leaf, compare
+from fnlearn.equivalence.answer import Answer, Findings
 from fnlearn.equivalence.pair import Call, Losses, Pair, draws, jax_answer, torch_answer
-from fnlearn.tree import as_numpy
 
 MODES = ("eval", "train")
-EXACT = 1e-10  # of float64, relative to the largest number of a part: no rounding of it gets there, one of float32 does
 
 
 def forward(
@@ -69,52 +63,17 @@ def _asked(
     if unknown := set(modes) - set(MODES):
         raise ValueError(f"modes must be of {MODES}, got {sorted(unknown)}")
     calls = inputs if isinstance(inputs, list) else [inputs]
-    leaves: list[Leaf] = []
-    problems, notes = [], []
+    found = Findings(question)
     for mode in modes:
         if mode == "train" and draws(both.module, calls[0]):
-            notes.append("train: not compared, the module draws random numbers there")
+            found.notes.append("train: not compared, the module draws random numbers there")
             continue
         for dtype in dict.fromkeys((*dtypes, "float64")):
             for position, call in enumerate(calls):
                 at = f"{mode}.{dtype}" if len(calls) == 1 else f"{mode}.{dtype}.{position}"
-                try:
-                    leaves += _compared(both, call, dtype, mode == "train", key, parts, losses, at)
-                except _Unlike as error:
-                    problems.append(f"{at}: {error}")
-    return Answer(question, tuple(leaves), tuple(problems), tuple(notes))
-
-
-class _Unlike(ValueError):
-    pass
-
-
-def _compared(
-    both: Pair,
-    call: Call,
-    dtype: str,
-    train: bool,
-    key: Any,
-    parts: tuple[str, ...],
-    losses: Losses | None,
-    at: str,
-) -> list[Leaf]:
-    gradients, exact = "grad" in parts, dtype == "float64"
-    theirs = torch_answer(both, call, dtype, train, gradients, losses)
-    mine = jax_answer(both, call, dtype, train, gradients, losses, key)
-    wide = None if exact else torch_answer(both, call, "float64", train, gradients, losses, seen=dtype)
-    found = []
-    for part in parts:
-        sides = ({part: answer[part]} if answer else None for answer in (theirs, mine, wide))
-        bounds = {"rtol": EXACT, "atol": EXACT * _largest(theirs[part])} if exact else {}
-        try:
-            found += compare(*sides, **bounds)
-        except ValueError as error:
-            raise _Unlike(str(error)) from error
-    return [leaf._replace(name=f"{at}.{leaf.name}") for leaf in found]
-
-
-def _largest(tree: Any) -> float:
-    """The largest finite number of a tree."""
-    finite = (np.abs(x[np.isfinite(x)]).max(initial=0) for x in map(as_numpy, jax.tree.leaves(tree)))
-    return float(max(finite, default=0.0))
+                asked = call, dtype, mode == "train", "grad" in parts, losses
+                theirs, mine = torch_answer(both, *asked), jax_answer(both, *asked, key)
+                wide = None if dtype == "float64" else torch_answer(both, call, "float64", *asked[2:], seen=dtype)
+                for part in parts:
+                    found.compare(f"{at}.{part}", theirs[part], mine[part], wide and wide[part])
+    return found.answer()

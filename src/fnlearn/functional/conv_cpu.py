@@ -3,7 +3,8 @@
 A form gives the output, the input's gradient and the weight's gradient. JAX's rule for the first would not give the
 other two a good form, so they are written out, and the derivative is defined by them: its tangent is their transpose,
 which a reverse-mode gradient transposes again. So they use only operations whose transpose's transpose is the operation
-itself (slices, pads, products, sums and loops over samples, but no concatenation of what is transposed).
+itself (slices, pads, products, sums and loops over samples, but no concatenation of what is transposed). Outputs may
+concatenate: a transposed convolution, whose gradient they are, was measured to bear it.
 """
 
 import math
