@@ -6,6 +6,7 @@ from fnlearn.equivalence.optimizer import optimizer
 from fnlearn.equivalence.outputs import backward, forward
 from fnlearn.equivalence.pair import Pair, pair
 from fnlearn.equivalence.setup import setup
+from fnlearn.equivalence.training import training
 
 __all__ = [
     "Answer",
@@ -18,4 +19,5 @@ __all__ = [
     "optimizer",
     "pair",
     "setup",
+    "training",
 ]

@@ -41,12 +41,12 @@ class Findings:
     def __init__(self, question: str) -> None:
         self.question, self.leaves, self.problems, self.notes = question, list[Leaf](), list[str](), list[str]()
 
-    def compare(self, at: str, theirs: Any, mine: Any, wide: Any, size: float | None = None) -> None:
-        """Two trees by torch's float64 answer, or, in float64 itself, by the size of what is compared."""
+    def compare(self, at: str, theirs: Any, mine: Any, wide: Any, atol: float | None = None) -> None:
+        """Two trees by torch's float64 answer; or, in float64 itself, by a distance or by the largest number."""
         if wide is not None:
             bounds = {}
-        elif size is not None:
-            bounds = {"rtol": 0.0, "atol": EXACT * size}
+        elif atol is not None:
+            bounds = {"rtol": 0.0, "atol": atol}
         else:
             bounds = {"rtol": EXACT, "atol": EXACT * _largest(theirs)}
         try:

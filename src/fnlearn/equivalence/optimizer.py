@@ -9,8 +9,8 @@ import numpy as np
 import optax
 
 from fnlearn import optim
-from fnlearn.equivalence.answer import Answer, Findings
-from fnlearn.equivalence.pair import SEED, has_x64
+from fnlearn.equivalence.answer import EXACT, Answer, Findings
+from fnlearn.equivalence.pair import SEED, float64_for
 from fnlearn.tree import as_numpy, flatten, unflatten
 
 Arrays = dict[str, np.ndarray]
@@ -56,8 +56,8 @@ def optimizer(
 
 
 def _compare(found: Findings, at: str, theirs: _Step, mine: _Step, wide: _Step | None, start: Arrays) -> None:
-    way = _farthest(start, theirs.params)
-    found.compare(f"{at}.params", theirs.params, mine.params, wide and wide.params, way)
+    near = EXACT * _farthest(start, theirs.params)
+    found.compare(f"{at}.params", theirs.params, mine.params, wide and wide.params, near)
     if theirs.state and not mine.state:
         found.notes += [] if found.notes else ["the state is not one of fnlearn.optim's: it was not compared"]
         return
@@ -100,7 +100,7 @@ def _jax_run(
     import torch
 
     like = make([torch.nn.Parameter(torch.from_numpy(np.array(x, "float32"))) for x in start.values()]).state_dict()
-    with jax.enable_x64(has_x64() or any(x.dtype == np.float64 for x in start.values())):
+    with float64_for(next((str(x.dtype) for x in start.values()), "float32")):
         params = unflatten({name: jnp.asarray(x) for name, x in start.items()})
         state = transformation.init(params)
         update = jax.jit(optax.with_extra_args_support(transformation).update)

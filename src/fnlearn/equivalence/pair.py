@@ -4,6 +4,7 @@ Both sides get the same weights and inputs, rounded to the dtype under test, and
 plain dict: `out`, `buffers` as they are afterwards, and `grad` where gradients were asked, all by torch's names.
 """
 
+import contextlib
 import copy
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -89,8 +90,8 @@ def torch_answer(
     import torch
 
     module = copy.deepcopy(both.module).train(train).to(getattr(torch, seen or dtype)).to(getattr(torch, dtype))
-    leaves, shape = jax.tree.flatten(_arguments(call))
-    given = [_tensor(leaf, dtype, seen or dtype) for leaf in leaves]
+    leaves, shape = jax.tree.flatten(arguments(call))
+    given = [tensor(leaf, dtype, seen or dtype) for leaf in leaves]
     floats = {str(i): x.requires_grad_() for i, x in enumerate(given) if torch.is_tensor(x) and x.is_floating_point()}
     args, kwargs = jax.tree.unflatten(shape, given)
     with torch.enable_grad():
@@ -116,9 +117,9 @@ def jax_answer(
     both: Pair, call: Call, dtype: str, train: bool, gradients: bool, losses: Losses | None, key: Any
 ) -> dict[str, Any]:
     """What the JAX side answers in a dtype, in one compiled program."""
-    with jax.enable_x64(dtype == "float64" or has_x64()):
-        args, kwargs = jax.tree.map(lambda x: _array(x, dtype), _arguments(call))
-        params, buffers = jax.tree.map(lambda x: _array(x, dtype), (both.params, both.buffers))
+    with float64_for(dtype):
+        args, kwargs = jax.tree.map(lambda x: array(x, dtype), arguments(call))
+        params, buffers = jax.tree.map(lambda x: array(x, dtype), (both.params, both.buffers))
         leaves, shape = jax.tree.flatten((params, (args, kwargs)))
         floats = {i: x for i, x in enumerate(leaves) if _is_float(x)}
 
@@ -148,6 +149,11 @@ def jax_answer(
         return answer
 
 
+def float64_for(dtype: str) -> contextlib.AbstractContextManager[Any]:
+    """JAX's switch, where a dtype needs it."""
+    return jax.enable_x64(dtype == "float64" or has_x64())
+
+
 def has_x64() -> bool:
     """Whether JAX has float64 at the moment."""
     return jax.dtypes.canonicalize_dtype("float64") == np.float64
@@ -161,7 +167,7 @@ def draws(module: Any, call: Call) -> bool:
     with torch.random.fork_rng(), torch.no_grad():
         for seed in (0, 1):
             torch.manual_seed(seed)
-            args, kwargs = jax.tree.map(lambda x: _tensor(x, None, None), _arguments(call))
+            args, kwargs = jax.tree.map(lambda x: tensor(x, None, None), arguments(call))
             outs.append(jax.tree.leaves(plain(copy.deepcopy(module).train()(*args, **kwargs))))
     return any(not np.array_equal(as_numpy(a), as_numpy(b), equal_nan=True) for a, b in zip(*outs, strict=True))
 
@@ -175,13 +181,14 @@ def plain(out: Any) -> Any:
     return out
 
 
-def _arguments(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments, tensors among them as arrays."""
     args, kwargs = ((), dict(call)) if isinstance(call, Mapping) else (tuple(call), {})
     return jax.tree.map(lambda x: as_numpy(x) if hasattr(x, "shape") else x, (args, kwargs))
 
 
-def _tensor(value: Any, dtype: str | None, seen: str | None) -> Any:
+def tensor(value: Any, dtype: str | None, seen: str | None) -> Any:
+    """An array as a tensor; floats in a dtype, after they were rounded to the one that is seen."""
     import torch
 
     if not isinstance(value, np.ndarray):
@@ -193,7 +200,7 @@ def _tensor(value: Any, dtype: str | None, seen: str | None) -> Any:
     return torch.from_numpy(value.astype(seen).astype("float64")).to(getattr(torch, dtype))
 
 
-def _array(value: Any, dtype: str) -> Any:
+def array(value: Any, dtype: str) -> Any:
     """Floats in the dtype under test; Python's own numbers stay as they are, for options that must be known."""
     if not hasattr(value, "shape"):
         return value

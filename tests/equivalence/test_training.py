@@ -1,0 +1,106 @@
+"""The question about a whole run: yes to the same one, else the step at which it parts and what to look at."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+
+import fnlearn.functional as F
+from fnlearn import nn, optim
+from fnlearn.equivalence import pair, training
+
+STEPS = 6
+LOSSES = (torch.nn.functional.cross_entropy, F.cross_entropy)
+
+
+def adam(params):
+    return torch.optim.Adam(params, 0.01)
+
+
+def model(of, **norm):
+    return of.Sequential(of.Linear(6, 8), of.BatchNorm1d(8, **norm), of.Tanh(), of.Linear(8, 3))
+
+
+def batches(seed=0):
+    rng = np.random.default_rng(seed)
+    return [((rng.standard_normal((5, 6)),), rng.integers(0, 3, 5)) for _ in range(STEPS)]
+
+
+def ask(layer=None, transformation=None, losses=LOSSES, **options):
+    torch.manual_seed(0)
+    both = pair(model(torch.nn), layer or model(nn))
+    return training(both, adam, transformation or optim.adam(0.01), batches(), losses, **options)
+
+
+def test_the_same_run_passes():
+    answer = ask(dtypes=["float32", "bfloat16"])
+    assert answer.ok, (answer.problems, answer.wrong)
+    shapes = {leaf.name: leaf.shape for leaf in answer.leaves}
+    assert shapes["float32.loss"] == shapes["float64.gradients.norm"] == (STEPS,)
+    assert shapes["bfloat16.params.0.weight"] == (STEPS, 8, 6)
+    assert shapes["float64.buffers.1.running_var"] == (STEPS, 8)
+
+
+def turned(of_logits):
+    """The same loss for a while, but with another derivative."""
+    return lambda out, target: F.cross_entropy(of_logits(out), target)
+
+
+def late(out, target):
+    """Wrong where the third batch is."""
+    return F.cross_entropy(out, target) + jnp.where((target == batches()[2][1]).all(), 1.0, 0.0)
+
+
+SWAPPED = [*batches()[:3], batches()[4], batches()[3], batches()[5]]
+FAULTS: dict[str, Any] = {
+    "eps": ({"layer": model(nn, eps=1e-3)}, 1, "loss"),
+    "sum": ({"losses": (LOSSES[0], lambda out, target: F.cross_entropy(out, target, reduction="sum"))}, 1, "loss"),
+    "gradient": (
+        {"losses": (LOSSES[0], turned(lambda x: 2 * x - jax.lax.stop_gradient(x)))},
+        1,
+        "gradients",
+    ),
+    "rate": ({"transformation": optim.adam(0.0101)}, 1, "params"),
+    "optimizer": ({"transformation": optim.adamw(0.01)}, 1, "params"),
+    "schedule": ({"transformation": optim.adam(lambda count: jnp.where(count < 2, 0.01, 0.001))}, 3, "params"),
+    "momentum": ({"layer": model(nn, momentum=0.2)}, 1, "buffers"),
+    "order": ({"jax_batches": SWAPPED}, 4, "loss"),
+    "a batch": ({"losses": (LOSSES[0], late)}, 3, "loss"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_found_where_it_begins(name):
+    options, step, part = FAULTS[name]
+    answer = ask(**options)
+    assert not answer.ok
+    (problem,) = answer.problems
+    assert problem.startswith(f"the runs part at step {step}, in {part}; look at "), problem
+    assert ("data in another order" in problem) == (step > 1)
+
+
+def test_a_run_that_draws_is_refused():
+    module = torch.nn.Sequential(torch.nn.Linear(6, 3), torch.nn.Dropout(0.5))
+    both = pair(module, nn.Sequential(nn.Linear(6, 3), nn.Dropout(0.5)))
+    answer = training(both, adam, optim.adam(0.01), batches(), LOSSES)
+    assert answer.problems == ("the module draws random numbers in training: set its dropout to 0",)
+
+
+def test_batches_must_be_there_on_both_sides():
+    cases: tuple[dict[str, Any], ...] = ({"jax_batches": batches()[:2]}, {"jax_batches": []})
+    for options in cases:
+        with pytest.raises(ValueError, match=rf"as many on both sides, got {STEPS} and {len(options['jax_batches'])}"):
+            ask(**options)
+
+
+def test_plain_optax_and_a_function():
+    linear = torch.nn.Linear(6, 1)
+    rng = np.random.default_rng(0)
+    data = [((rng.standard_normal((4, 6)),), rng.standard_normal((4, 1))) for _ in range(3)]
+    squares = (torch.nn.functional.mse_loss, lambda out, target: jnp.mean((out - target) ** 2))
+    both = pair(linear, lambda params, x: F.linear(x, **params))
+    assert training(both, lambda p: torch.optim.SGD(p, 0.1), optax.sgd(0.1), data, squares).ok
