@@ -40,7 +40,8 @@ Written by `python docs/support.py` from the docstrings and the results of the t
 
 `status` says what a name is tested by: samples of torch's own **database** (`op_db`, `module_db`, `optim_db`),
 **cases** of this project, or **tests** that are not one to a name and a dtype. **fails** says that one of them does.
-`dtypes` are those in which all of them pass: outputs, and in float64 and float32 gradients too."""
+`dtypes` are those in which all of them pass: outputs, and in float64 and float32 gradients too.
+Where torch has no kernel for bfloat16 or float16 on a CPU, ours is compared with its own float32 answer, to a tenth."""
 
 
 def page() -> str:

@@ -137,7 +137,7 @@ def changed(both: Pair, fn) -> Pair:
     return both._replace(apply=pair(both.module, fn).apply)
 
 
-def perceptron_with(activation=F.gelu, residual=lambda x: x, swap=False):
+def perceptron_with(activation=F.gelu, residual=lambda x: x):
     def fn(params, x):
         first, second = params["first"], params["second"]
         return residual(x) + F.linear(activation(F.linear(x, **first)), **second)

@@ -11,7 +11,8 @@ import torch.nn.functional as TF
 
 import fnlearn.functional as F
 from fnlearn.functional import conv_cpu
-from fnlearn.functional.conv_lowering import Window, plain, plain_input_gradient
+from fnlearn.functional.conv_cpu_dense import plain, plain_input_gradient
+from fnlearn.functional.conv_window import Window
 from tests.cases.table import R
 from tests.reference import check
 

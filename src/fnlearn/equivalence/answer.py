@@ -48,7 +48,7 @@ class Findings:
         elif atol is not None:
             bounds = {"rtol": 0.0, "atol": atol}
         else:
-            bounds = {"rtol": EXACT, "atol": EXACT * _largest(theirs)}
+            bounds = {"rtol": EXACT, "atol": EXACT * largest(theirs)}
         try:
             found = compare(theirs, mine, wide, **bounds)
         except ValueError as error:
@@ -61,7 +61,7 @@ class Findings:
         return Answer(self.question, tuple(self.leaves), tuple(self.problems), tuple(self.notes))
 
 
-def _largest(tree: Any) -> float:
+def largest(tree: Any) -> float:
     """The largest finite number of a tree."""
     finite = (np.abs(x[np.isfinite(x)]).max(initial=0) for x in map(as_numpy, jax.tree.leaves(tree)))
     return float(max(finite, default=0.0))

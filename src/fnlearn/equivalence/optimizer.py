@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from fnlearn import optim
-from fnlearn.equivalence.answer import EXACT, Answer, Findings
+from fnlearn.equivalence.answer import EXACT, Answer, Findings, largest
 from fnlearn.equivalence.pair import SEED, float64_for
 from fnlearn.tree import as_numpy, flatten, unflatten
 
@@ -56,7 +56,7 @@ def optimizer(
 
 
 def _compare(found: Findings, at: str, theirs: _Step, mine: _Step, wide: _Step | None, start: Arrays) -> None:
-    near = EXACT * _farthest(start, theirs.params)
+    near = EXACT * largest({name: x.astype("float64") - start[name] for name, x in theirs.params.items()})
     found.compare(f"{at}.params", theirs.params, mine.params, wide and wide.params, near)
     if theirs.state and not mine.state:
         found.notes += [] if found.notes else ["the state is not one of fnlearn.optim's: it was not compared"]
@@ -64,10 +64,6 @@ def _compare(found: Findings, at: str, theirs: _Step, mine: _Step, wide: _Step |
     for what in sorted(theirs.state | mine.state):
         expected, actual = (side.state.get(what, {}) for side in (theirs, mine))
         found.compare(f"{at}.state.{what}", expected, actual, wide and wide.state.get(what, {}))
-
-
-def _farthest(start: Arrays, now: Arrays) -> float:
-    return float(max(np.abs(now[name].astype("float64") - start[name]).max(initial=0) for name in start))
 
 
 def _gradients(step: int, start: Arrays) -> Arrays:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fnlearn.equivalence.answer import Answer, Findings
+from fnlearn.equivalence.answer import Answer, Findings, largest
 from fnlearn.equivalence.pair import Call, Pair, arguments, array, draws, float64_for, tensor
 from fnlearn.tree import as_numpy, flatten
 
@@ -71,7 +71,7 @@ def training(
 def _size(part: str, values: dict[str, np.ndarray], start: dict[str, np.ndarray]) -> float:
     """What an error is measured by: how far the parameters went, or how large the numbers are."""
     moved = {name: x - start[name] for name, x in values.items()} if part == "params" else values
-    return float(max((np.abs(x[np.isfinite(x)]).max(initial=0) for x in moved.values()), default=0.0))
+    return largest(moved)
 
 
 def _parting(theirs: Trajectory, mine: Trajectory, atol: dict[str, float]) -> list[str]:

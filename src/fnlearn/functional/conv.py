@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from fnlearn.functional import check
-from fnlearn.functional.conv_lowering import Window, convolve, transposed
+from fnlearn.functional.conv_lowering import convolve, transposed
+from fnlearn.functional.conv_window import Window
 from fnlearn.functional.typing import ArrayLike
 
 Ints = int | Sequence[int]

@@ -12,8 +12,6 @@ from fnlearn.functional.conv_cpu_dense import plain, plain_input_gradient
 from fnlearn.functional.conv_window import Shape, Window
 from fnlearn.functional.precision import NARROW
 
-__all__ = ["Window", "convolve", "plain", "transposed"]
-
 
 def convolve(x: jax.Array, w: jax.Array, window: Window) -> jax.Array:
     """Convolution of (N, in, *) with (out, in / groups, *); narrow dtypes give float32, for the caller to round."""

@@ -21,9 +21,8 @@ from fnlearn.functional.pool_window import Windows, along, flat_index, lowest, t
 from fnlearn.functional.precision import accumulator
 
 FEW = 4  # taps; up to this the maximum is differentiated tap by tap
-MANY = (
-    16  # taps, above which a window is an axis of its own; windows, up to which uneven ones are sliced out one by one
-)
+MANY = 16  # taps, above which a window is an axis of its own
+FEW_WINDOWS = 16  # up to which uneven ones are sliced out one by one
 Found = tuple[jax.Array, jax.Array]
 
 
@@ -149,7 +148,7 @@ def _(axis: int, w: Windows, find: Any, at: tuple[jax.Array], moved: tuple[jax.A
 
 def _apart(x: jax.Array, axis: int, w: Windows, fill: Any) -> list[jax.Array]:
     """Windows as the dimension after theirs: all in one array, or one in each where they are few and uneven."""
-    if w.tiled or w.out > MANY:
+    if w.tiled or w.out > FEW_WINDOWS:
         return [windowed(x, axis, w, fill)]
     ends = zip(w.start, w.start + w.length, strict=True)
     return [jnp.expand_dims(lax.slice_in_dim(x, start, end, axis=axis), axis) for start, end in ends]
