@@ -262,14 +262,6 @@ def test_setup_knows_modes_precision_data_and_dropout():
         torch.set_float32_matmul_precision("highest")
 
 
-def test_training_that_draws_is_left_out_and_said_so():
-    module = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(2, 2))
-    answer = forward(pair(module, nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 2))), (normal(3, 2),))
-    assert answer.ok
-    assert answer.notes == ("train: not compared, the module draws random numbers there",)
-    assert {leaf.name.split(".")[0] for leaf in answer.leaves} == {"eval"}
-
-
 def test_the_module_is_left_as_it_was():
     module = images(torch.nn)
     before = {name: x.clone() for name, x in module.state_dict().items()}

@@ -1,5 +1,7 @@
 """What a question is answered with."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -9,13 +11,15 @@ from fnlearn.equivalence.compare import Leaf, compare
 from fnlearn.tree import as_numpy
 
 EXACT = 1e-10  # of float64, relative to the largest number beside: rounding doesn't get there, that of float32 does
+DRAWS = "train: not compared, the module draws numbers there that can't be given to both sides"
 
 
 class Answer(NamedTuple):
     """A plain record.
 
     Args: question: its name. leaves: a record for each pair of arrays that was compared. problems: what is wrong
-        beside numbers. notes: what was left out, and why.
+        beside numbers. notes: what was left out, and why. first: the first place where the sides part, empty where they
+        don't. curves: what is worth drawing, {"dtype.loss": (torch's, JAX's)}.
     Raises: nothing.
     """
 
@@ -23,6 +27,8 @@ class Answer(NamedTuple):
     leaves: tuple[Leaf, ...]
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    first: str = ""
+    curves: Mapping[str, tuple[list[float], list[float]]] = MappingProxyType({})
 
     @property
     def ok(self) -> bool:
@@ -40,6 +46,7 @@ class Findings:
 
     def __init__(self, question: str) -> None:
         self.question, self.leaves, self.problems, self.notes = question, list[Leaf](), list[str](), list[str]()
+        self.first, self.curves = "", dict[str, tuple[list[float], list[float]]]()
 
     def compare(self, at: str, theirs: Any, mine: Any, wide: Any, atol: float | None = None) -> None:
         """Two trees by torch's float64 answer; or, in float64 itself, by a distance or by the largest number."""
@@ -58,7 +65,10 @@ class Findings:
 
     def answer(self) -> Answer:
         """The record."""
-        return Answer(self.question, tuple(self.leaves), tuple(self.problems), tuple(self.notes))
+        wrong = next((leaf.name for leaf in self.leaves if not leaf.ok), self.problems[0] if self.problems else "")
+        notes = tuple(dict.fromkeys(self.notes))
+        problems = tuple(dict.fromkeys(self.problems))
+        return Answer(self.question, tuple(self.leaves), problems, notes, self.first or wrong, self.curves)
 
 
 def largest(tree: Any) -> float:

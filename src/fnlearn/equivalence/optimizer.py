@@ -10,7 +10,7 @@ import optax
 
 from fnlearn import optim
 from fnlearn.equivalence.answer import EXACT, Answer, Findings, largest
-from fnlearn.equivalence.pair import SEED, float64_for
+from fnlearn.equivalence.asked import SEED, float64_for
 from fnlearn.tree import as_numpy, flatten, unflatten
 
 Arrays = dict[str, np.ndarray]

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fnlearn.equivalence.answer import Answer, Findings
-from fnlearn.equivalence.pair import Call, Losses, Pair, draws, jax_answer, torch_answer
-
-MODES = ("eval", "train")
+from fnlearn.equivalence import jax_side, torch_side
+from fnlearn.equivalence.answer import DRAWS, Answer, Findings
+from fnlearn.equivalence.asked import MODES, Call, Losses, calls_of, requests
+from fnlearn.equivalence.pair import Pair
 
 
 def forward(
@@ -60,20 +60,18 @@ def _asked(
     parts: tuple[str, ...],
     losses: Losses | None,
 ) -> Answer:
-    if unknown := set(modes) - set(MODES):
-        raise ValueError(f"modes must be of {MODES}, got {sorted(unknown)}")
-    calls = inputs if isinstance(inputs, list) else [inputs]
-    found = Findings(question)
-    for mode in modes:
-        if mode == "train" and draws(both.module, calls[0]):
-            found.notes.append("train: not compared, the module draws random numbers there")
+    calls, found, gradients = calls_of(inputs), Findings(question), "grad" in parts
+    theirs_loss, my_loss = losses or (None, None)
+    for request in requests(calls, dtypes, modes):
+        at = request.at if len(calls) == 1 else f"{request.at}.{request.call}"
+        if request.train and torch_side.draws_otherwise(both.module, calls[0]):
+            found.notes.append(DRAWS)
             continue
-        for dtype in dict.fromkeys((*dtypes, "float64")):
-            for position, call in enumerate(calls):
-                at = f"{mode}.{dtype}" if len(calls) == 1 else f"{mode}.{dtype}.{position}"
-                asked = call, dtype, mode == "train", "grad" in parts, losses
-                theirs, mine = torch_answer(both, *asked), jax_answer(both, *asked, key)
-                wide = None if dtype == "float64" else torch_answer(both, call, "float64", *asked[2:], seen=dtype)
-                for part in parts:
-                    found.compare(f"{at}.{part}", theirs[part], mine[part], wide and wide[part])
+        theirs = torch_side.answer(both.module, calls, request, gradients, theirs_loss)
+        exact = request.dtype == "float64"
+        wide = None if exact else torch_side.answer(both.module, calls, request.wide, gradients, theirs_loss)
+        mine, problems = jax_side.answer(both, calls, request, gradients, my_loss, key, theirs["draws"])
+        found.problems += [f"{MODES[request.train]}: {problem}" for problem in problems]
+        for part in parts:
+            found.compare(f"{at}.{part}", theirs[part], mine[part], wide and wide[part])
     return found.answer()

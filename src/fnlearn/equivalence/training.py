@@ -1,21 +1,17 @@
 """The question about a whole run: losses, gradient norms, parameters and buffers, step by step."""
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
+from fnlearn.equivalence import jax_side, torch_side
 from fnlearn.equivalence.answer import Answer, Findings, largest
-from fnlearn.equivalence.pair import Call, Pair, arguments, array, draws, float64_for, tensor
-from fnlearn.tree import as_numpy, flatten
+from fnlearn.equivalence.pair import Pair
+from fnlearn.equivalence.torch_side import Batch, Trajectory
 
-Batch = tuple[Call, Any]
 Losses = tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]
-Trajectory = dict[str, dict[str, np.ndarray]]
 # Of float64. A bias before a normalisation has a gradient of rounding alone, 1e-16; Adam divides it by its eps of 1e-8.
 NEAR = 1e-6
 CAUSES = {
@@ -52,19 +48,25 @@ def training(
     if not given[0] or len(given[0]) != len(given[1]):
         raise ValueError(f"there must be batches, as many on both sides, got {len(given[0])} and {len(given[1])}")
     found = Findings("training")
-    if draws(both.module, given[0][0][0]):
-        found.problems.append("the module draws random numbers in training: set its dropout to 0")
+    if torch_side.draws_otherwise(both.module, given[0][0][0]):
+        found.problems.append("the module draws numbers in training that can't be given to both sides: turn that off")
         return found.answer()
-    start = {name: as_numpy(p) for name, p in both.module.named_parameters()}
+    start, _ = torch_side.weights(both.module)
     for dtype in dict.fromkeys((*dtypes, "float64")):
-        theirs = _torch_run(both, make, given[0], losses[0], dtype, dtype)
-        mine = _jax_run(both, transformation, given[1], losses[1], dtype, key)
-        wide = None if dtype == "float64" else _torch_run(both, make, given[0], losses[0], "float64", dtype)
+        theirs, drawn = torch_side.run(both.module, make, given[0], losses[0], dtype, dtype)
+        exact = dtype == "float64"
+        wide = None if exact else torch_side.run(both.module, make, given[0], losses[0], "float64", dtype)[0]
+        mine, problems = jax_side.run(both, transformation, given[1], losses[1], dtype, key, drawn)
+        found.problems += problems
+        found.curves[f"{dtype}.loss"] = theirs["loss"][""].tolist(), mine["loss"][""].tolist()
         near = {part: NEAR * _size(part, theirs[part], start) for part in theirs}
         for part, atol in near.items():
             found.compare(f"{dtype}.{part}", theirs[part], mine[part], wide and wide[part], atol)
-        if dtype == "float64" and not found.problems:
-            found.problems += _parting(theirs, mine, near)
+        if exact and not found.problems and (parting := _parting(theirs, mine, near)):
+            step, part = parting
+            late = "" if step == 0 else ", or data in another order, or a state that was lost between steps"
+            found.first = f"step {step + 1}, {part}"
+            found.problems.append(f"the runs part at step {step + 1}, in {part}; look at {CAUSES[part]}{late}")
     return found.answer()
 
 
@@ -74,7 +76,7 @@ def _size(part: str, values: dict[str, np.ndarray], start: dict[str, np.ndarray]
     return largest(moved)
 
 
-def _parting(theirs: Trajectory, mine: Trajectory, atol: dict[str, float]) -> list[str]:
+def _parting(theirs: Trajectory, mine: Trajectory, atol: dict[str, float]) -> tuple[int, str] | None:
     """The first step at which anything differs; of that step what is computed first."""
     first: dict[str, int] = {}
     for part, values in theirs.items():
@@ -84,69 +86,6 @@ def _parting(theirs: Trajectory, mine: Trajectory, atol: dict[str, float]) -> li
             if wrong.size:
                 first[part] = min(first.get(part, len(expected)), int(wrong[0]))
     if not first:
-        return []
+        return None
     step = min(first.values())
-    part = next(part for part in CAUSES if first.get(part) == step)
-    late = "" if step == 0 else ", or data in another order, or a state that was lost between steps"
-    return [f"the runs part at step {step + 1}, in {part}; look at {CAUSES[part]}{late}"]
-
-
-def _torch_run(
-    both: Pair, make: Callable[[list[Any]], Any], batches: list[Batch], loss_fn: Any, dtype: str, seen: str
-) -> Trajectory:
-    import torch
-
-    module = copy.deepcopy(both.module).train().to(getattr(torch, seen)).to(getattr(torch, dtype))
-    params = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    optimizer, saved, steps = make(list(params.values())), module.state_dict(), []
-    for call, target in batches:
-        args, kwargs = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments(call))
-        ((goal,), _) = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments((target,)))
-        optimizer.zero_grad()
-        loss = loss_fn(module(*args, **kwargs), goal)
-        loss.backward()
-        norm = torch.stack([p.grad.norm() for p in params.values() if p.grad is not None]).norm()
-        optimizer.step()
-        kept = {name: b for name, b in module.named_buffers() if name in saved}
-        steps.append(_step(loss, norm, dict(module.named_parameters()), kept))
-    return _stacked(steps)
-
-
-def _jax_run(
-    both: Pair, transformation: optax.GradientTransformation, batches: list[Batch], loss_fn: Any, dtype: str, key: Any
-) -> Trajectory:
-    update = optax.with_extra_args_support(transformation).update
-    frozen = {name for name, p in both.module.named_parameters() if not p.requires_grad}
-
-    def loss_of(params: Any, buffers: Any, inputs: Any, goal: Any) -> tuple[Any, Any]:
-        args, kwargs = inputs
-        out, after = both.apply(params, buffers, *args, train=True, key=key, **kwargs)
-        return loss_fn(out, goal), after
-
-    @jax.jit
-    def step(params: Any, buffers: Any, state: Any, inputs: Any, goal: Any) -> Any:
-        (loss, buffers), grads = jax.value_and_grad(loss_of, has_aux=True)(params, buffers, inputs, goal)
-        norm = jnp.sqrt(sum(jnp.sum(g * g) for name, g in both.names(grads).items() if name not in frozen))
-        updates, state = update(grads, state, params)
-        return optax.apply_updates(params, updates), buffers, state, loss, norm
-
-    with float64_for(dtype):
-        params, buffers = jax.tree.map(lambda x: array(x, dtype), (both.params, both.buffers))
-        state, steps = transformation.init(params), []
-        for call, target in batches:
-            inputs, ((goal,), _) = jax.tree.map(lambda x: array(x, dtype), (arguments(call), arguments((target,))))
-            params, buffers, state, loss, norm = step(params, buffers, state, inputs, goal)
-            steps.append(_step(loss, norm, both.names(params), flatten(buffers)))
-        return _stacked(steps)
-
-
-def _step(loss: Any, norm: Any, params: Any, buffers: Any) -> Trajectory:
-    parts = {"loss": {"": loss}, "gradients": {"norm": norm}, "params": params, "buffers": buffers}
-    return {part: {name: as_numpy(x).copy() for name, x in values.items()} for part, values in parts.items()}
-
-
-def _stacked(steps: list[Trajectory]) -> Trajectory:
-    return {
-        part: {name: np.stack([step[part][name] for step in steps]) for name in values}
-        for part, values in steps[0].items()
-    }
+    return step, next(part for part in CAUSES if first.get(part) == step)

@@ -1,0 +1,94 @@
+"""What both sides are asked, and how numbers reach them: the same on both, rounded to the dtype under test."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnlearn.tree import as_numpy
+
+Call = tuple[Any, ...] | Mapping[str, Any]
+Losses = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+SEED = 7
+MODES = ("eval", "train")
+
+
+class Request(NamedTuple):
+    """One call: computed in a dtype, of numbers that were rounded to the one that is seen."""
+
+    call: int
+    dtype: str
+    seen: str
+    train: bool
+
+    @property
+    def wide(self) -> "Request":
+        """The same in float64."""
+        return self._replace(dtype="float64")
+
+    @property
+    def at(self) -> str:
+        """Where its leaves belong."""
+        return f"{MODES[self.train]}.{self.dtype}"
+
+
+def requests(calls: Sequence[Call], dtypes: Sequence[str], modes: Sequence[str]) -> list[Request]:
+    """What is asked of each side: every mode, dtype and call, float64 always among the dtypes."""
+    if unknown := set(modes) - set(MODES):
+        raise ValueError(f"modes must be of {MODES}, got {sorted(unknown)}")
+    return [
+        Request(position, dtype, dtype, mode == "train")
+        for mode in modes
+        for dtype in dict.fromkeys((*dtypes, "float64"))
+        for position in range(len(calls))
+    ]
+
+
+def calls_of(inputs: Call | list[Call]) -> list[Call]:
+    """One call or several, as several."""
+    return inputs if isinstance(inputs, list) else [inputs]
+
+
+def arguments(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments, tensors among them as arrays."""
+    args, kwargs = ((), dict(call)) if isinstance(call, Mapping) else (tuple(call), {})
+    return jax.tree.map(lambda x: as_numpy(x) if hasattr(x, "shape") else x, (args, kwargs))
+
+
+def plain(out: Any) -> Any:
+    """A model's output as dicts and lists, without what is None."""
+    if isinstance(out, Mapping):
+        return {str(key): plain(value) for key, value in out.items() if value is not None}
+    if isinstance(out, tuple | list):
+        return [plain(value) for value in out if value is not None]
+    return out
+
+
+def array(value: Any, dtype: str) -> Any:
+    """Floats in the dtype under test; Python's own numbers stay as they are, for options that must be known."""
+    if not hasattr(value, "shape"):
+        return value
+    return jnp.asarray(value, dtype) if jnp.issubdtype(value.dtype, jnp.floating) else jnp.asarray(value)
+
+
+def is_float(x: Any) -> bool:
+    """Whether it is an array of real floating-point numbers."""
+    return hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def cotangent(position: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The random numbers that the output of a position is multiplied by."""
+    return np.asarray(np.random.default_rng((SEED, position)).standard_normal(tuple(shape)))
+
+
+def float64_for(dtype: str) -> contextlib.AbstractContextManager[Any]:
+    """JAX's switch, where a dtype needs it."""
+    return jax.enable_x64(dtype == "float64" or has_x64())
+
+
+def has_x64() -> bool:
+    """Whether JAX has float64 at the moment."""
+    return jax.dtypes.canonicalize_dtype("float64") == np.float64

@@ -1,0 +1,165 @@
+"""Random numbers that both sides share, so that a model which draws in training can be compared number by number.
+
+Torch's kernels that draw are met below autograd, where every dropout of a module is one `bernoulli_`. Both sides get
+numbers of ours: draw k of a step those of a numpy generator of its own. JAX's functions get them from `jax.random`.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_batching import custom_vmap
+
+from fnlearn.equivalence.asked import SEED
+
+
+class Draw(NamedTuple):
+    """Numbers that the torch side drew.
+
+    Args: kind: "bernoulli", "uniform" or "normal". shape: torch's. p: of bernoulli, the probability of 1. step: of a
+        run. position: among the draws of the step.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    p: float
+    step: int
+    position: int
+
+    @property
+    def values(self) -> np.ndarray:
+        """The numbers, in float64; of bernoulli bools."""
+        source = np.random.default_rng((SEED, self.step, self.position))
+        if self.kind == "normal":
+            return np.asarray(source.standard_normal(self.shape))
+        uniform = np.asarray(source.random(self.shape))
+        return uniform < self.p if self.kind == "bernoulli" else uniform
+
+
+@contextmanager
+def drawn(seen: str, step: int = 0) -> Iterator[list[Draw]]:
+    """Torch draws our numbers, rounded to the dtype that is seen; gives the list of what it drew."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    draws: list[Draw] = []
+
+    class Mode(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            out = func(*args, **(kwargs or {}))
+            kind = _KINDS.get(str(func))
+            if kind is None or not out.is_floating_point():
+                return out
+            p = float(kwargs.get("p", args[1] if len(args) > 1 else 0.5)) if kind == "bernoulli" else math.nan
+            low, high = (*args[1:3], *(0.0, 1.0)[len(args) - 1 :]) if kind != "bernoulli" and len(args) > 1 else (0, 1)
+            draws.append(Draw(kind, tuple(out.shape), p, step, len(draws)))
+            values = torch.from_numpy(np.array(draws[-1].values, "float64"))
+            if kind == "uniform":
+                values = low + (high - low) * values
+            elif kind == "normal":
+                values = low + high * values  # mean and standard deviation
+            return out.copy_(values if kind == "bernoulli" else values.to(getattr(torch, seen)))
+
+    with Mode():
+        yield draws
+
+
+_KINDS = {
+    "aten.bernoulli_.float": "bernoulli",
+    "aten.bernoulli.p": "bernoulli",
+    "aten.rand.default": "uniform",
+    "aten.rand_like.default": "uniform",
+    "aten.uniform_.default": "uniform",
+    "aten.randn.default": "normal",
+    "aten.randn_like.default": "normal",
+    "aten.normal_.default": "normal",
+}
+
+
+@contextmanager
+def fed(draws: Sequence[Draw], values: Sequence[Any], problems: list[str]) -> Iterator[None]:
+    """`jax.random` gives what torch drew, in the same order; problems are added where the sides draw unlike.
+
+    values: the numbers of the draws, as a traced program takes them. Without draws nothing is changed.
+    """
+    if not draws:
+        yield
+        return
+    met = 0
+
+    def given(kind: str, key: Any, shape: Any, p: Any = math.nan) -> Any:
+        nonlocal met
+        position, met = met, met + 1
+        shape = tuple(shape)
+        if position >= len(draws):
+            problems.append(f"JAX draws {kind} numbers {position + 1} times, PyTorch draws {len(draws)} times")
+            return _nothing(kind, shape)
+        of_torch = draws[position]
+        if of_torch.kind != kind:
+            problems.append(f"draw {position + 1}: PyTorch draws {of_torch.kind} numbers, JAX {kind} ones")
+            return _nothing(kind, shape)
+        if kind == "bernoulli" and isinstance(p, int | float) and abs(p - of_torch.p) > 1e-6:
+            problems.append(f"draw {position + 1}: PyTorch keeps with a probability of {of_torch.p:g}, JAX of {p:g}")
+        laid = _laid(values[position], shape)
+        if laid is not None:
+            return laid
+        return _batched(kind, key, shape, values[position], problems, f"draw {position + 1}")
+
+    def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return given("bernoulli", key, jnp.shape(p) if shape is None else shape, p)
+
+    def uniform(key: Any, shape: Any = (), dtype: Any = float, minval: Any = 0.0, maxval: Any = 1.0, **_: Any) -> Any:
+        x = given("uniform", key, shape).astype(jax.dtypes.canonicalize_dtype(dtype))
+        return minval + (maxval - minval) * x
+
+    def normal(key: Any, shape: Any = (), dtype: Any = float, **_: Any) -> Any:
+        return given("normal", key, shape).astype(jax.dtypes.canonicalize_dtype(dtype))
+
+    with mock.patch.multiple(jax.random, bernoulli=bernoulli, uniform=uniform, normal=normal):
+        yield
+    if met < len(draws) and not problems:
+        problems.append(f"JAX draws {met} times where PyTorch draws {len(draws)} times")
+
+
+def _laid(values: Any, shape: tuple[int, ...]) -> Any:
+    """Torch's numbers in JAX's shape: as they are, without dimensions of one, with channels last, or sequence first."""
+    if values.shape == shape:
+        return values
+    if values.ndim > 2:
+        rest = tuple(range(2, values.ndim))
+        for order in ((0, *rest, 1), (1, 0, *rest)):
+            if tuple(values.shape[i] for i in order) == shape:
+                return jnp.transpose(jnp.asarray(values), order)
+    if [n for n in values.shape if n != 1] == [n for n in shape if n != 1]:
+        return values.reshape(shape)
+    return None
+
+
+def _batched(kind: str, key: Any, shape: tuple[int, ...], values: Any, problems: list[str], what: str) -> Any:
+    """Inside `jax.vmap` with a key for each example: the rows of torch's numbers."""
+    unlike = f"{what}: PyTorch draws {kind} numbers of shape {values.shape}, JAX of {shape}"
+    at = len(problems)
+
+    @custom_vmap
+    def one(key: Any) -> Any:
+        return _nothing(kind, shape)
+
+    @one.def_vmap
+    def rows(size: int, batched: Any, key: Any) -> Any:
+        laid = _laid(values, (size, *shape))
+        if laid is not None:
+            del problems[at:]
+            return laid, True
+        return _batched(kind, key, (size, *shape), values, problems, what), True
+
+    problems.append(unlike)  # unless a batch is met
+    return one(key)
+
+
+def _nothing(kind: str, shape: tuple[int, ...]) -> Any:
+    return jnp.ones(shape, bool) if kind == "bernoulli" else jnp.zeros(shape)

@@ -1,0 +1,175 @@
+"""The question about the layers of a model: the first one where the two sides part."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from fnlearn.equivalence import jax_side, torch_side
+from fnlearn.equivalence.answer import DRAWS, Answer, Findings
+from fnlearn.equivalence.asked import Call, calls_of, requests
+from fnlearn.equivalence.pair import Pair
+from fnlearn.equivalence.torch_side import ROOT, Event
+from fnlearn.equivalence.watch import Told
+
+Arrays = list[np.ndarray]
+
+
+def layers(
+    both: Pair,
+    inputs: Call | list[Call],
+    *,
+    dtypes: Sequence[str] = ("float32",),
+    modes: Sequence[str] = ("eval",),
+    isolate: bool = False,
+    key: Any = None,
+) -> Answer:
+    """Which layer is the first to differ, in the order in which torch runs them.
+
+    Args: both, inputs, dtypes, modes, key: as for `forward`. isolate: run each JAX layer on what torch's own was given,
+        so that errors don't add up.
+    Returns: an `Answer`; leaves are named mode.dtype.PATH.in.POSITION and mode.dtype.PATH.out.POSITION, PATH being the
+        module's name, "(root)" of the model itself, and PATH#2 at its second call. A problem names the first place
+        where the float64 answers part: a layer whose input is right and whose output is not, or the model around a
+        layer whose input is wrong already. Notes name the modules that the JAX side didn't tell.
+    Raises: as `forward`.
+    """
+    calls, found = calls_of(inputs), Findings("layers")
+    untold: dict[str, None] = {}
+    for request in requests(calls, dtypes, modes):
+        at = request.at if len(calls) == 1 else f"{request.at}.{request.call}"
+        if request.train and torch_side.draws_otherwise(both.module, calls[0]):
+            found.notes.append(DRAWS)
+            continue
+        events, drawn = torch_side.layers(both.module, calls, request)
+        if isolate and drawn:
+            found.notes.append(f"{at}: layers are not isolated where the model draws random numbers")
+            continue
+        wide = events if request.dtype == "float64" else torch_side.layers(both.module, calls, request.wide)[0]
+        told = jax_side.layers(both, calls, request, key, events, drawn, isolate)
+        matched = list(_matched(both, events, told, isolate))
+        for event, reference, mine in zip(events, wide, matched, strict=True):
+            if mine is None:
+                untold |= {} if event.what == "in" else {event.path: None}
+                continue
+            name = f"{at}.{_name(event)}.{event.what}"
+            exact = request.dtype == "float64"
+            found.compare(name, jax.tree.leaves(event.tree), mine, None if exact else jax.tree.leaves(reference.tree))
+            if exact and not found.first and any(not leaf.ok and leaf.name.startswith(name) for leaf in found.leaves):
+                found.first = _place(event, matched, events)
+                found.problems.append(f"{at}: the first place that differs is {_words(event, matched, events)}")
+    if untold:
+        what = "tells no call that can be run apart of" if isolate else "does not tell"
+        found.notes.append(f"the JAX side {what} {len(untold)} modules: {', '.join(untold)}")
+    return found.answer()
+
+
+def _name(event: Event) -> str:
+    return f"{event.path}#{event.occurrence + 1}" if event.occurrence else event.path
+
+
+def _matched(both: Pair, events: list[Event], told: list[Told], isolate: bool) -> Iterator[Arrays | None]:
+    """For each of torch's events the arrays of the JAX side, or None."""
+    found: dict[tuple[str, int], Told | None] = {}
+    outs = {(e.path, e.occurrence): jax.tree.leaves(e.tree) for e in events if e.what == "out"}
+    modules = torch_side.facts(both.module).modules
+    for path in dict.fromkeys(path for path, _ in outs):
+        theirs = [arrays for (of, _), arrays in outs.items() if of == path]
+        groups = _groups(path, theirs, told) or _groups(path, theirs, _tied(path, modules, told))
+        for occurrence, arrays in enumerate(theirs):
+            same = len(groups) == len(theirs)
+            found[path, occurrence] = _nearest(arrays, groups[occurrence]) if same else None
+    for event in events:
+        call = found.get((event.path, event.occurrence))
+        if call is None:
+            yield None
+        elif event.what == "out":
+            yield _fitting(jax.tree.leaves(event.tree), call)
+        elif isolate or call.tapped:
+            yield None
+        else:
+            yield _laid(jax.tree.leaves(event.tree), _values(call.inputs))
+
+
+def _groups(path: str, theirs: list[Arrays], told: list[Told]) -> list[list[Told]]:
+    """The calls told for a module, those inside one another together, as long as their outputs have its shapes."""
+    groups: dict[int, list[Told]] = {}
+    for call in told:
+        if call.path == path and any(_fitting(arrays, call) is not None for arrays in theirs):
+            groups.setdefault(call.group, []).append(call)
+    return list(groups.values())
+
+
+def _tied(path: str, modules: dict[str, tuple[str, ...]], told: list[Told]) -> list[Told]:
+    """The calls told for another module that has the same parameters, as an embedding and the head tied to it."""
+    own = modules.get(path)
+    others = {other for other, names in modules.items() if names and names == own and not _related(path, other)}
+    return [call._replace(path=path) for call in told if call.path in others]
+
+
+def _related(a: str, b: str) -> bool:
+    return ROOT in (a, b) or f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.")
+
+
+def _nearest(theirs: Arrays, calls: list[Told]) -> Told | None:
+    """Of several functions with the same parameters, the one that is torch's module."""
+    fitting = [(mine, call) for call in calls if (mine := _fitting(theirs, call)) is not None]
+    return min(fitting, key=lambda found: _apart(theirs, found[0]), default=(None, None))[1]
+
+
+def _apart(theirs: Arrays, mine: Arrays) -> float:
+    with np.errstate(invalid="ignore", over="ignore"):
+        sides = [(np.asarray(a, "float64"), np.asarray(b, "float64")) for a, b in zip(theirs, mine, strict=True)]
+        return max((float(np.nan_to_num(np.abs(a - b), nan=np.inf).max(initial=0)) for a, b in sides), default=0.0)
+
+
+def _fitting(theirs: Arrays, call: Told) -> Arrays | None:
+    """What a call returned in torch's shapes: all of it, or what comes before new buffers."""
+    whole = call.out[:1] if isinstance(call.out, list) else []
+    return next((mine for out in (call.out, *whole) if (mine := _laid(theirs, _values(out))) is not None), None)
+
+
+def _laid(theirs: Arrays, mine: Arrays) -> Arrays | None:
+    if len(theirs) != len(mine) or any(x is None for x in mine):
+        return None
+    moved = [_like(x, a.shape) for x, a in zip(mine, theirs, strict=True)]
+    return None if any(x is None for x in moved) else [x for x in moved if x is not None]
+
+
+def _like(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """JAX's array in torch's shape: as it is, or with its channels first."""
+    if x.shape == shape:
+        return x
+    first = np.moveaxis(x, -1, 1) if x.ndim > 2 else x
+    return first if first.shape == shape else None
+
+
+def _values(tree: Any) -> Arrays:
+    return [cell.value for cell in jax.tree.leaves(tree)]
+
+
+def _place(event: Event, matched: Sequence[Any], events: Sequence[Event]) -> str:
+    """The module to look into: the one itself, or the nearest told around it if its input is wrong already."""
+    if event.what == "out":
+        return event.path
+    around = [
+        path for path in _parents(event.path) if path in {e.path for e, m in zip(events, matched, strict=True) if m}
+    ]
+    return around[0] if around else ROOT
+
+
+def _words(event: Event, matched: Sequence[Any], events: Sequence[Event]) -> str:
+    place = _place(event, matched, events)
+    kinds = {e.path: e.kind for e in events}
+    described = f"{place} ({kinds.get(place, 'the model')})"
+    if event.what == "in":
+        return f"{described}, before {_name(event)} is called: the input of that is wrong already"
+    parts = any(e.path.startswith(f"{place}.") or place == ROOT != e.path for e in events)
+    return f"{described}: its input is right, its output is not" + (", though what it calls agrees" if parts else "")
+
+
+def _parents(path: str) -> list[str]:
+    """The modules around one, from the inside."""
+    keys = path.split(".")
+    return [".".join(keys[:n]) for n in range(len(keys) - 1, 0, -1)] + [ROOT]

@@ -1,0 +1,307 @@
+"""What the torch module answers: numpy arrays by torch's names, computed, or read from a recording of them.
+
+An answer is a plain dict: `out`, `buffers` as they are afterwards, `grad` where gradients were asked, and what was
+drawn. Modules are copied before they are run.
+"""
+
+import contextlib
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnlearn.equivalence.asked import Call, Request, arguments, cotangent, has_x64, plain
+from fnlearn.equivalence.draws import Draw, drawn
+from fnlearn.tree import as_numpy
+
+Batch = tuple[Call, Any]
+Trajectory = dict[str, dict[str, np.ndarray]]
+ROOT = "(root)"
+
+
+class Event(NamedTuple):
+    """A module of the model that is entered or left.
+
+    Args: path: its name, "(root)" of the model itself. occurrence: how often it was called before. what: "in" or "out".
+        kind: its class's name. tree: its input or output.
+    """
+
+    path: str
+    occurrence: int
+    what: str
+    kind: str
+    tree: Any
+
+
+class Facts(NamedTuple):
+    """What is known of a module without running it.
+
+    Args: params, buffers: {name: (shape, dtype)}. frozen: parameters that are not trained. modules: {path: names of all
+        its parameters}. problems, notes: what poisons a comparison; what may.
+    """
+
+    params: dict[str, tuple[tuple[int, ...], str]]
+    buffers: dict[str, tuple[tuple[int, ...], str]]
+    frozen: tuple[str, ...]
+    modules: dict[str, tuple[str, ...]]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Recording(NamedTuple):
+    """The answers of a torch module, to be compared with where there is none.
+
+    Args: inputs: the calls. batches: of a run, or None. answers: by what was asked. facts: about the module. made: when
+        and by what it was recorded.
+    """
+
+    inputs: list[Call]
+    batches: list[Batch] | None
+    answers: dict[str, Any]
+    facts: Facts
+    made: str
+
+    def answer(self, question: str, given: Any = None) -> Any:
+        """What was recorded; ValueError when it wasn't, or other inputs were."""
+        if question not in self.answers:
+            known = ", ".join(sorted(self.answers))
+            raise ValueError(f"{question!r} was not recorded; there are: {known}")
+        if given is not None:
+            mine, kept = ([as_numpy(x) for x in jax.tree.leaves(side)] for side in given)
+            if len(mine) != len(kept) or any(not np.array_equal(a, b) for a, b in zip(mine, kept, strict=True)):
+                raise ValueError("the inputs are not those that were recorded; take them from the recording")
+        return self.answers[question]
+
+
+def facts(module: Any) -> Facts:
+    """What is known of a module without running it."""
+    if isinstance(module, Recording):
+        return module.facts
+    told = lambda x: (tuple(x.shape), str(x.dtype).removeprefix("torch."))  # noqa: E731
+    of = {id(p): name for name, p in module.named_parameters()}
+    return Facts(
+        {name: told(p) for name, p in module.named_parameters()},
+        {name: told(b) for name, b in _saved(module).items()},
+        tuple(name for name, p in module.named_parameters() if not p.requires_grad),
+        {path or ROOT: tuple(of[id(p)] for p in part.parameters()) for path, part in module.named_modules()},
+        (*_precision(module), *_modes(module)),
+        tuple(_dropout(module)),
+    )
+
+
+def weights(module: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters and buffers by name; buffers that its `state_dict` leaves out are left out."""
+    if isinstance(module, Recording):
+        kept: tuple[dict[str, Any], dict[str, Any]] = module.answer("weights")
+        return kept
+    return (
+        {name: as_numpy(p) for name, p in module.named_parameters()},
+        {name: as_numpy(b) for name, b in _saved(module).items()},
+    )
+
+
+def answer(
+    module: Any, calls: Sequence[Call], request: Request, gradients: bool, loss: Callable[[Any], Any] | None = None
+) -> dict[str, Any]:
+    """Outputs, buffers afterwards, gradients if asked, and what was drawn."""
+    if isinstance(module, Recording):
+        what = ("loss " if loss else "grad ") if gradients else "out "
+        kept: dict[str, Any] = module.answer(what + key(request), (calls, module.inputs))
+        return kept
+    import torch
+
+    mine = _prepared(module, request)
+    leaves, shape = jax.tree.flatten(arguments(calls[request.call]))
+    given = [tensor(leaf, request.dtype, request.seen) for leaf in leaves]
+    floats = {str(i): x.requires_grad_() for i, x in enumerate(given) if _is_float(x)}
+    args, kwargs = jax.tree.unflatten(shape, given)
+    with torch.enable_grad(), _drawing(request) as draws:
+        out = mine(*args, **kwargs)
+        found: dict[str, Any] = {"out": plain(out)}
+        if gradients:
+            params = {name: p for name, p in mine.named_parameters() if p.requires_grad}
+            wanted = [*params.values(), *floats.values()]
+            pulled = [loss(out)] if loss else [x for x in jax.tree.leaves(found["out"]) if x.requires_grad]
+            cotangents = [torch.from_numpy(cotangent(i, x.shape)).to(x) for i, x in enumerate(pulled)]
+            grads = torch.autograd.grad(pulled, wanted, None if loss else cotangents, allow_unused=True)
+            filled = iter([torch.zeros_like(x) if g is None else g for g, x in zip(grads, wanted, strict=True)])
+            found["grad"] = {
+                part: {k: next(filled) for k in of} for part, of in (("params", params), ("input", floats))
+            }
+    return {**_numpy({**found, "buffers": _saved(mine)}), "draws": list(draws)}
+
+
+def layers(module: Any, calls: Sequence[Call], request: Request) -> tuple[list[Event], list[Draw]]:
+    """What goes into and out of every module of the model, in the order in which it happens, and what was drawn."""
+    if isinstance(module, Recording):
+        kept: tuple[list[Event], list[Draw]] = module.answer("layers " + key(request), (calls, module.inputs))
+        return kept
+    import torch
+
+    events: list[Event] = []
+    counts: dict[str, int] = {}
+    mine = _prepared(module, request)
+
+    def entered(path: str) -> Callable[..., None]:
+        def hook(part: Any, args: Any, kwargs: Any) -> None:
+            occurrence = counts[path] = counts.get(path, -1) + 1
+            given = [*args, *kwargs.values()]
+            events.append(Event(path, occurrence, "in", type(part).__name__, _numpy(_tensors(given))))
+
+        return hook
+
+    def left(path: str) -> Callable[..., None]:
+        def hook(part: Any, args: Any, out: Any) -> None:
+            open_ = [e.occurrence for e in events if e.path == path and e.what == "out"]
+            events.append(Event(path, len(open_), "out", type(part).__name__, _numpy(plain(out))))
+
+        return hook
+
+    for path, part in mine.named_modules():
+        part.register_forward_pre_hook(entered(path or ROOT), with_kwargs=True)
+        part.register_forward_hook(left(path or ROOT))
+    converted = jax.tree.map(lambda x: tensor(x, request.dtype, request.seen), arguments(calls[request.call]))
+    with torch.enable_grad(), _drawing(request) as draws:  # without gradients torch fuses whole encoder layers
+        mine(*converted[0], **converted[1])
+    return events, list(draws)
+
+
+def run(
+    module: Any, make: Callable[[list[Any]], Any], batches: Sequence[Batch], loss: Any, dtype: str, seen: str
+) -> tuple[Trajectory, list[list[Draw]]]:
+    """A whole run: each quantity stacked over the steps, and what was drawn at each."""
+    if isinstance(module, Recording):
+        kept: tuple[Trajectory, list[list[Draw]]] = module.answer(f"run {dtype}.{seen}", (batches, module.batches))
+        return kept
+    import torch
+
+    mine = _prepared(module, Request(0, dtype, seen, True))
+    params = {name: p for name, p in mine.named_parameters() if p.requires_grad}
+    optimizer, steps, draws = make(list(params.values())), [], []
+    for position, (call, target) in enumerate(batches):
+        args, kwargs = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments(call))
+        ((goal,), _) = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments((target,)))
+        optimizer.zero_grad()
+        with drawn(seen, position) as now:
+            value = loss(mine(*args, **kwargs), goal)
+        value.backward()
+        norm = torch.stack([p.grad.norm() for p in params.values() if p.grad is not None]).norm()
+        optimizer.step()
+        steps.append(step(value, norm, dict(mine.named_parameters()), _saved(mine)))
+        draws.append(list(now))
+    return stacked(steps), draws
+
+
+def step(loss: Any, norm: Any, params: Any, buffers: Any) -> Trajectory:
+    """What is kept of a step."""
+    parts = {"loss": {"": loss}, "gradients": {"norm": norm}, "params": params, "buffers": buffers}
+    return {part: {name: as_numpy(x).copy() for name, x in values.items()} for part, values in parts.items()}
+
+
+def stacked(steps: list[Trajectory]) -> Trajectory:
+    """Each quantity over all steps."""
+    return {
+        part: {name: np.stack([step[part][name] for step in steps]) for name in values}
+        for part, values in steps[0].items()
+    }
+
+
+def draws_otherwise(module: Any, call: Call) -> bool:
+    """Whether a module in training gives something else for another seed, though what it draws is given to it."""
+    if isinstance(module, Recording):
+        return bool(module.answer("draws otherwise"))
+    import torch
+
+    outs = []
+    with torch.random.fork_rng(), torch.no_grad():
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            args, kwargs = jax.tree.map(lambda x: tensor(x, None, None), arguments(call))
+            with drawn("float32"):
+                outs.append(jax.tree.leaves(plain(copy.deepcopy(module).train().float()(*args, **kwargs))))
+    return any(not np.array_equal(as_numpy(a), as_numpy(b), equal_nan=True) for a, b in zip(*outs, strict=True))
+
+
+def key(request: Request) -> str:
+    """What a request is called in a recording."""
+    return f"{request.at}.{request.seen}.{request.call}"
+
+
+def tensor(value: Any, dtype: str | None, seen: str | None) -> Any:
+    """An array as a tensor; floats in a dtype, after they were rounded to the one that is seen."""
+    import torch
+
+    if not isinstance(value, np.ndarray):
+        return value
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        return torch.from_numpy(np.array(value))
+    if dtype is None:
+        return torch.from_numpy(np.array(value, "float32"))
+    return torch.from_numpy(value.astype(seen).astype("float64")).to(getattr(torch, dtype))
+
+
+def _prepared(module: Any, request: Request) -> Any:
+    import torch
+
+    copied = copy.deepcopy(module).train(request.train)
+    return copied.to(getattr(torch, request.seen)).to(getattr(torch, request.dtype))
+
+
+def _drawing(request: Request) -> contextlib.AbstractContextManager[list[Draw]]:
+    return drawn(request.seen) if request.train else contextlib.nullcontext([])
+
+
+def _saved(module: Any) -> dict[str, Any]:
+    saved = module.state_dict()
+    return {name: b for name, b in module.named_buffers() if name in saved}
+
+
+def _numpy(tree: Any) -> Any:
+    return jax.tree.map(lambda x: as_numpy(x).copy(), tree)
+
+
+def _tensors(values: Any) -> list[Any]:
+    import torch
+
+    return [x for x in jax.tree.leaves(plain(values)) if torch.is_tensor(x)]
+
+
+def _is_float(x: Any) -> bool:
+    return hasattr(x, "is_floating_point") and bool(x.is_floating_point())
+
+
+def _precision(module: Any) -> list[str]:
+    import torch
+
+    dtypes = {str(p.dtype).removeprefix("torch.") for p in module.parameters() if p.is_floating_point()}
+    found = []
+    if "float64" in dtypes and not has_x64():
+        found.append("the module is float64, but JAX's x64 is off: set jax_enable_x64, or its arrays become float32")
+    if len(dtypes) > 1:
+        found.append(f"the module's parameters have several dtypes: {sorted(dtypes)}")
+    if (precision := torch.get_float32_matmul_precision()) != "highest":
+        found.append(
+            f"torch multiplies float32 with less precision: torch.get_float32_matmul_precision() is {precision}"
+        )
+    if any(p.is_cuda for p in module.parameters()) and torch.backends.cudnn.allow_tf32:
+        found.append("torch convolves in TF32: set torch.backends.cudnn.allow_tf32 = False")
+    return found
+
+
+def _modes(module: Any) -> list[str]:
+    modes = {name: part.training for name, part in module.named_modules()}
+    other = [name for name, training in modes.items() if training != module.training]
+    state = "in training" if module.training else "in evaluation"
+    return [f"the module is {state}, but parts of it are not: {', '.join(other)}"] if other else []
+
+
+def _dropout(module: Any) -> list[str]:
+    found = []
+    for name, part in module.named_modules():
+        p = getattr(part, "p", None) if "Dropout" in type(part).__name__ else getattr(part, "dropout", None)
+        if isinstance(p, int | float) and not isinstance(p, bool) and p > 0:
+            found.append(f"{name or type(part).__name__} drops numbers in training, p = {p}")
+    return found
