@@ -114,7 +114,7 @@ def test_a_port_that_is_right_passes(name):
 def test_leaves_say_where_they_belong():
     both = pair(images(torch.nn), images(nn))
     names = {leaf.name for leaf in forward(both, [IMAGES, IMAGES], modes=["train"]).leaves}
-    assert {"train.float32.0.out", "train.float64.1.buffers.1.running_mean"} <= names
+    assert {"train.float32[0].out", "train.float64[1].buffers.1.running_mean"} <= names
     (x, *params) = [leaf.name for leaf in backward(both, IMAGES, modes=["eval"]).leaves if "float32" in leaf.name]
     assert x == "eval.float32.grad.input.0"
     assert {name.removeprefix("eval.float32.grad.params.") for name in params} == set(

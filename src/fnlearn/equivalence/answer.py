@@ -1,13 +1,13 @@
 """What a question is answered with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from fnlearn.equivalence.compare import Leaf, compare
+from fnlearn.equivalence.compare import YARDSTICK, Leaf, compare
 from fnlearn.tree import as_numpy
 
 EXACT = 1e-10  # of float64, relative to the largest number beside: rounding doesn't get there, that of float32 does
@@ -48,8 +48,19 @@ class Findings:
         self.question, self.leaves, self.problems, self.notes = question, list[Leaf](), list[str](), list[str]()
         self.first, self.curves = "", dict[str, tuple[list[float], list[float]]]()
 
-    def compare(self, at: str, theirs: Any, mine: Any, wide: Any, atol: float | None = None) -> None:
-        """Two trees by torch's float64 answer; or, in float64 itself, by a distance or by the largest number."""
+    def compare(
+        self,
+        at: str,
+        theirs: Any,
+        mine: Any,
+        wide: Any,
+        atol: float | None = None,
+        rounding: Callable[[], Any] | None = None,
+    ) -> None:
+        """Two trees by torch's float64 answer; or, in float64 itself, by a distance or by the largest number.
+
+        What differs is looked at once more by `rounding`, torch's error over several ways to round.
+        """
         if wide is not None:
             bounds = {}
         elif atol is not None:
@@ -61,6 +72,8 @@ class Findings:
         except ValueError as error:
             self.problems.append(f"{at}: {error}")
             return
+        if rounding is not None and wide is not None and any(leaf.verdict == "differs" for leaf in found):
+            found = _again(found, rounding())
         self.leaves += [leaf._replace(name=f"{at}.{leaf.name}" if leaf.name else at) for leaf in found]
 
     def answer(self) -> Answer:
@@ -69,6 +82,18 @@ class Findings:
         notes = tuple(dict.fromkeys(self.notes))
         problems = tuple(dict.fromkeys(self.problems))
         return Answer(self.question, tuple(self.leaves), problems, notes, self.first or wrong, self.curves)
+
+
+def _again(found: list[Leaf], rounding: Any) -> list[Leaf]:
+    errors = {leaf.name: leaf.max_abs for leaf in compare(rounding, jax.tree.map(lambda _: 0.0, rounding))}
+    judged = []
+    for leaf in found:
+        torch_error = max(leaf.torch_error, errors[leaf.name])
+        if leaf.verdict == "differs" and leaf.jax_error <= YARDSTICK * torch_error:
+            ratio = leaf.jax_error / torch_error
+            leaf = leaf._replace(torch_error=torch_error, ratio=ratio, verdict="yardstick")
+        judged.append(leaf)
+    return judged
 
 
 def largest(tree: Any) -> float:

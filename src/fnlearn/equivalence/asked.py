@@ -31,8 +31,12 @@ class Request(NamedTuple):
 
     @property
     def at(self) -> str:
-        """Where its leaves belong."""
+        """Where its leaves belong, as long as there is one call."""
         return f"{MODES[self.train]}.{self.dtype}"
+
+    def among(self, calls: Sequence[Call]) -> str:
+        """Where its leaves belong: mode.dtype, and the call's number where there are several."""
+        return self.at if len(calls) == 1 else f"{self.at}[{self.call}]"
 
 
 def requests(calls: Sequence[Call], dtypes: Sequence[str], modes: Sequence[str]) -> list[Request]:

@@ -1,5 +1,6 @@
 """The question about the layers of a model: the first one where the two sides part."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def layers(
     calls, found = calls_of(inputs), Findings("layers")
     untold: dict[str, None] = {}
     for request in requests(calls, dtypes, modes):
-        at = request.at if len(calls) == 1 else f"{request.at}.{request.call}"
+        at = request.among(calls)
         if request.train and torch_side.draws_otherwise(both.module, calls[0]):
             found.notes.append(DRAWS)
             continue
@@ -49,13 +50,16 @@ def layers(
         wide = events if request.dtype == "float64" else torch_side.layers(both.module, calls, request.wide)[0]
         told = jax_side.layers(both, calls, request, key, events, drawn, isolate)
         matched = list(_matched(both, events, told, isolate))
-        for event, reference, mine in zip(events, wide, matched, strict=True):
+        rounding = functools.cache(functools.partial(torch_side.layers_rounding, both.module, calls, request))
+        for i, (event, reference, mine) in enumerate(zip(events, wide, matched, strict=True)):
             if mine is None:
                 untold |= {} if event.what == "in" else {event.path: None}
                 continue
             name = f"{at}.{_name(event)}.{event.what}"
             exact = request.dtype == "float64"
-            found.compare(name, jax.tree.leaves(event.tree), mine, None if exact else jax.tree.leaves(reference.tree))
+            theirs, truth = jax.tree.leaves(event.tree), None if exact else jax.tree.leaves(reference.tree)
+            again = lambda i=i, rounding=rounding: jax.tree.leaves(rounding()[i])  # noqa: E731
+            found.compare(name, theirs, mine, truth, rounding=again)
             if exact and not found.first and any(not leaf.ok and leaf.name.startswith(name) for leaf in found.leaves):
                 found.first = _place(event, matched, events)
                 found.problems.append(f"{at}: the first place that differs is {_words(event, matched, events)}")

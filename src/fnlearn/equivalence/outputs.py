@@ -1,5 +1,6 @@
 """The questions about one call: outputs, and gradients of parameters and inputs."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ def forward(
     Args: both: a `Pair`. inputs: a tuple of positional arguments or a dict of keyword ones, arrays or tensors; or a
         list of several calls. dtypes: those to compute in; float64 is always among them. modes: "eval", "train". key:
         for the JAX side.
-    Returns: an `Answer`; leaves are named mode.dtype.out, and so on, the call's number between where there are several.
+    Returns: an `Answer`; leaves are named mode.dtype.out and so on, or eval.float32[0].out where there are more calls.
         The yardstick is torch's float64 answer to the rounded numbers. In float64 itself both must agree to 1e-10 of
         the largest number of all outputs, or of all gradients: that tells another formula from rounding.
     Raises: ValueError for an unknown mode; what either side raises.
@@ -44,7 +45,8 @@ def backward(
     Args: both, inputs, dtypes, modes, key: as for `forward`. losses: (torch's, JAX's), each of which makes a number of
         the output; without them the gradients of a random linear combination of all outputs are compared.
     Returns: an `Answer`; leaves are named mode.dtype.grad.params.NAME and mode.dtype.grad.input.POSITION, counted over
-        all arrays of the inputs.
+        all arrays of the inputs. Its `first` is the parameter nearest to the loss whose gradient differs: backwards,
+        errors spread from there.
     Raises: as `forward`.
     """
     return _asked("backward", both, inputs, dtypes, modes, key, ("grad",), losses)
@@ -63,7 +65,7 @@ def _asked(
     calls, found, gradients = calls_of(inputs), Findings(question), "grad" in parts
     theirs_loss, my_loss = losses or (None, None)
     for request in requests(calls, dtypes, modes):
-        at = request.at if len(calls) == 1 else f"{request.at}.{request.call}"
+        at = request.among(calls)
         if request.train and torch_side.draws_otherwise(both.module, calls[0]):
             found.notes.append(DRAWS)
             continue
@@ -72,6 +74,13 @@ def _asked(
         wide = None if exact else torch_side.answer(both.module, calls, request.wide, gradients, theirs_loss)
         mine, problems = jax_side.answer(both, calls, request, gradients, my_loss, key, theirs["draws"])
         found.problems += [f"{MODES[request.train]}: {problem}" for problem in problems]
+        rounding = functools.cache(
+            functools.partial(torch_side.answer_rounding, both.module, calls, request, gradients, theirs_loss)
+        )
         for part in parts:
-            found.compare(f"{at}.{part}", theirs[part], mine[part], wide and wide[part])
+            again = lambda part=part, rounding=rounding: rounding()[part]  # noqa: E731
+            found.compare(f"{at}.{part}", theirs[part], mine[part], wide and wide[part], rounding=again)
+        wrong = [leaf.name for leaf in found.leaves if not leaf.ok and leaf.name.startswith(f"{at}.grad.params")]
+        if exact and wrong and not found.first:
+            found.first = wrong[-1]
     return found.answer()

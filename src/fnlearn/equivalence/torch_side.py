@@ -20,6 +20,7 @@ from fnlearn.tree import as_numpy
 Batch = tuple[Call, Any]
 Trajectory = dict[str, dict[str, np.ndarray]]
 ROOT = "(root)"
+PROBES = 8  # of ways to round; which side of a kink a number falls on is seen by half of them
 
 
 class Event(NamedTuple):
@@ -104,18 +105,22 @@ def weights(module: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def answer(
-    module: Any, calls: Sequence[Call], request: Request, gradients: bool, loss: Callable[[Any], Any] | None = None
+    module: Any,
+    calls: Sequence[Call],
+    request: Request,
+    gradients: bool,
+    loss: Callable[[Any], Any] | None = None,
+    probe: int = 0,
 ) -> dict[str, Any]:
     """Outputs, buffers afterwards, gradients if asked, and what was drawn."""
     if isinstance(module, Recording):
-        what = ("loss " if loss else "grad ") if gradients else "out "
-        kept: dict[str, Any] = module.answer(what + key(request), (calls, module.inputs))
+        kept: dict[str, Any] = module.answer(key(request, _what(gradients, loss)), (calls, module.inputs))
         return kept
     import torch
 
-    mine = _prepared(module, request)
+    mine = _prepared(module, request, probe)
     leaves, shape = jax.tree.flatten(arguments(calls[request.call]))
-    given = [tensor(leaf, request.dtype, request.seen) for leaf in leaves]
+    given = [tensor(leaf, request.dtype, request.seen, probe) for leaf in leaves]
     floats = {str(i): x.requires_grad_() for i, x in enumerate(given) if _is_float(x)}
     args, kwargs = jax.tree.unflatten(shape, given)
     with torch.enable_grad(), _drawing(request) as draws:
@@ -134,16 +139,16 @@ def answer(
     return {**_numpy({**found, "buffers": _saved(mine)}), "draws": list(draws)}
 
 
-def layers(module: Any, calls: Sequence[Call], request: Request) -> tuple[list[Event], list[Draw]]:
+def layers(module: Any, calls: Sequence[Call], request: Request, probe: int = 0) -> tuple[list[Event], list[Draw]]:
     """What goes into and out of every module of the model, in the order in which it happens, and what was drawn."""
     if isinstance(module, Recording):
-        kept: tuple[list[Event], list[Draw]] = module.answer("layers " + key(request), (calls, module.inputs))
+        kept: tuple[list[Event], list[Draw]] = module.answer(key(request, "layers"), (calls, module.inputs))
         return kept
     import torch
 
     events: list[Event] = []
     counts: dict[str, int] = {}
-    mine = _prepared(module, request)
+    mine = _prepared(module, request, probe)
 
     def entered(path: str) -> Callable[..., None]:
         def hook(part: Any, args: Any, kwargs: Any) -> None:
@@ -163,26 +168,35 @@ def layers(module: Any, calls: Sequence[Call], request: Request) -> tuple[list[E
     for path, part in mine.named_modules():
         part.register_forward_pre_hook(entered(path or ROOT), with_kwargs=True)
         part.register_forward_hook(left(path or ROOT))
-    converted = jax.tree.map(lambda x: tensor(x, request.dtype, request.seen), arguments(calls[request.call]))
+    given = arguments(calls[request.call])
+    converted = jax.tree.map(lambda x: tensor(x, request.dtype, request.seen, probe), given)
     with torch.enable_grad(), _drawing(request) as draws:  # without gradients torch fuses whole encoder layers
         mine(*converted[0], **converted[1])
     return events, list(draws)
 
 
 def run(
-    module: Any, make: Callable[[list[Any]], Any], batches: Sequence[Batch], loss: Any, dtype: str, seen: str
+    module: Any,
+    make: Callable[[list[Any]], Any],
+    batches: Sequence[Batch],
+    loss: Any,
+    dtype: str,
+    seen: str,
+    probe: int = 0,
 ) -> tuple[Trajectory, list[list[Draw]]]:
     """A whole run: each quantity stacked over the steps, and what was drawn at each."""
     if isinstance(module, Recording):
-        kept: tuple[Trajectory, list[list[Draw]]] = module.answer(f"run {dtype}.{seen}", (batches, module.batches))
+        kept: tuple[Trajectory, list[list[Draw]]] = module.answer(
+            key(Request(0, dtype, seen, True), "run"), (batches, module.batches)
+        )
         return kept
     import torch
 
-    mine = _prepared(module, Request(0, dtype, seen, True))
+    mine = _prepared(module, Request(0, dtype, seen, True), probe)
     params = {name: p for name, p in mine.named_parameters() if p.requires_grad}
     optimizer, steps, draws = make(list(params.values())), [], []
     for position, (call, target) in enumerate(batches):
-        args, kwargs = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments(call))
+        args, kwargs = jax.tree.map(lambda x: tensor(x, dtype, seen, probe), arguments(call))
         ((goal,), _) = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments((target,)))
         optimizer.zero_grad()
         with drawn(seen, position) as now:
@@ -193,6 +207,56 @@ def run(
         steps.append(step(value, norm, dict(mine.named_parameters()), _saved(mine)))
         draws.append(list(now))
     return stacked(steps), draws
+
+
+def answer_rounding(
+    module: Any, calls: Sequence[Call], request: Request, gradients: bool, loss: Callable[[Any], Any] | None = None
+) -> Any:
+    """By how much rounding may change an answer of `answer`."""
+    what = key(request, f"rounding {_what(gradients, loss)}")
+    parts = lambda r, probe=0: _without_draws(answer(module, calls, r, gradients, loss, probe))  # noqa: E731
+    return _rounding(module, what, lambda: parts(request.wide), lambda probe: parts(request, probe))
+
+
+def layers_rounding(module: Any, calls: Sequence[Call], request: Request) -> Any:
+    """The same of `layers`: a tree for each event."""
+    trees = lambda r, probe=0: [event.tree for event in layers(module, calls, r, probe)[0]]  # noqa: E731
+    what = key(request, "rounding layers")
+    return _rounding(module, what, lambda: trees(request.wide), lambda probe: trees(request, probe))
+
+
+def run_rounding(module: Any, make: Callable[[list[Any]], Any], batches: Sequence[Batch], loss: Any, dtype: str) -> Any:
+    """The same of `run`."""
+    request = Request(0, dtype, dtype, True)
+    whole = lambda computed, probe=0: run(module, make, batches, loss, computed, dtype, probe)[0]  # noqa: E731
+    return _rounding(module, key(request, "rounding run"), lambda: whole("float64"), lambda probe: whole(dtype, probe))
+
+
+def _rounding(module: Any, what: str, wide: Callable[[], Any], probe: Callable[[int], Any]) -> Any:
+    """Torch's largest error over several ways to round: weights and inputs are changed by a unit in the last place.
+
+    A single run's error says little where a computation is not smooth: which side of a kink a number falls on is a
+    matter of its last bit.
+    """
+    if isinstance(module, Recording):
+        return module.answer(what)
+    exact = wide()
+    errors = [jax.tree.map(_error, probe(i), exact) for i in range(1, PROBES + 1)]
+    return jax.tree.map(lambda *of: max(of), *errors)
+
+
+def _error(x: np.ndarray, exact: np.ndarray) -> float:
+    with np.errstate(invalid="ignore", over="ignore"):
+        distance = np.abs(x.astype("float64") - exact.astype("float64"))
+    return float(distance[np.isfinite(distance)].max(initial=0))
+
+
+def _without_draws(found: dict[str, Any]) -> dict[str, Any]:
+    return {part: tree for part, tree in found.items() if part != "draws"}
+
+
+def _what(gradients: bool, loss: Any) -> str:
+    return ("loss" if loss else "grad") if gradients else "out"
 
 
 def step(loss: Any, norm: Any, params: Any, buffers: Any) -> Trajectory:
@@ -225,12 +289,12 @@ def draws_otherwise(module: Any, call: Call) -> bool:
     return any(not np.array_equal(as_numpy(a), as_numpy(b), equal_nan=True) for a, b in zip(*outs, strict=True))
 
 
-def key(request: Request) -> str:
-    """What a request is called in a recording."""
-    return f"{request.at}.{request.seen}.{request.call}"
+def key(request: Request, what: str) -> str:
+    """What an answer to a request is called in a recording."""
+    return f"{what} {request.at}.{request.seen}.{request.call}"
 
 
-def tensor(value: Any, dtype: str | None, seen: str | None) -> Any:
+def tensor(value: Any, dtype: str | None, seen: str | None, probe: int = 0) -> Any:
     """An array as a tensor; floats in a dtype, after they were rounded to the one that is seen."""
     import torch
 
@@ -240,14 +304,28 @@ def tensor(value: Any, dtype: str | None, seen: str | None) -> Any:
         return torch.from_numpy(np.array(value))
     if dtype is None:
         return torch.from_numpy(np.array(value, "float32"))
-    return torch.from_numpy(value.astype(seen).astype("float64")).to(getattr(torch, dtype))
+    return _nudged(torch.from_numpy(value.astype(seen).astype("float64")).to(getattr(torch, dtype)), probe)
 
 
-def _prepared(module: Any, request: Request) -> Any:
+def _nudged(x: Any, probe: int) -> Any:
+    """A tensor whose numbers are up to a unit in the last place away."""
+    import torch
+
+    if not probe or not x.is_floating_point():
+        return x
+    source = torch.Generator().manual_seed(probe)
+    steps = torch.randint(-1, 2, x.shape, generator=source, dtype=torch.float64)
+    return (x.detach().double() * (1 + steps * torch.finfo(x.dtype).eps)).to(x.dtype)
+
+
+def _prepared(module: Any, request: Request, probe: int) -> Any:
     import torch
 
     copied = copy.deepcopy(module).train(request.train)
-    return copied.to(getattr(torch, request.seen)).to(getattr(torch, request.dtype))
+    copied = copied.to(getattr(torch, request.seen)).to(getattr(torch, request.dtype))
+    for p in copied.parameters() if probe else ():
+        p.data.copy_(_nudged(p.data, probe))
+    return copied
 
 
 def _drawing(request: Request) -> contextlib.AbstractContextManager[list[Draw]]:

@@ -1,5 +1,6 @@
 """The question about a whole run: losses, gradient norms, parameters and buffers, step by step."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -59,9 +60,13 @@ def training(
         mine, problems = jax_side.run(both, transformation, given[1], losses[1], dtype, key, drawn)
         found.problems += problems
         found.curves[f"{dtype}.loss"] = theirs["loss"][""].tolist(), mine["loss"][""].tolist()
+        rounding = functools.cache(
+            functools.partial(torch_side.run_rounding, both.module, make, given[0], losses[0], dtype)
+        )
         near = {part: NEAR * _size(part, theirs[part], start) for part in theirs}
         for part, atol in near.items():
-            found.compare(f"{dtype}.{part}", theirs[part], mine[part], wide and wide[part], atol)
+            again = lambda part=part, rounding=rounding: rounding()[part]  # noqa: E731
+            found.compare(f"{dtype}.{part}", theirs[part], mine[part], wide and wide[part], atol, again)
         if exact and not found.problems and (parting := _parting(theirs, mine, near)):
             step, part = parting
             late = "" if step == 0 else ", or data in another order, or a state that was lost between steps"
