@@ -56,10 +56,10 @@ class Findings:
         wide: Any,
         atol: float | None = None,
         rounding: Callable[[], Any] | None = None,
-    ) -> None:
+    ) -> bool:
         """Two trees by torch's float64 answer; or, in float64 itself, by a distance or by the largest number.
 
-        What differs is looked at once more by `rounding`, torch's error over several ways to round.
+        Whether they are the same. What differs is looked at once more by `rounding`, torch's error over several ways to round.
         """
         if wide is not None:
             bounds = {}
@@ -71,10 +71,11 @@ class Findings:
             found = compare(theirs, mine, wide, **bounds)
         except ValueError as error:
             self.problems.append(f"{at}: {error}")
-            return
+            return False
         if rounding is not None and wide is not None and any(leaf.verdict == "differs" for leaf in found):
             found = _again(found, rounding())
         self.leaves += [leaf._replace(name=f"{at}.{leaf.name}" if leaf.name else at) for leaf in found]
+        return all(leaf.ok for leaf in found)
 
     def answer(self) -> Answer:
         """The record."""

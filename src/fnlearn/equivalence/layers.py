@@ -58,9 +58,10 @@ def layers(
             name = f"{at}.{_name(event)}.{event.what}"
             exact = request.dtype == "float64"
             theirs, truth = jax.tree.leaves(event.tree), None if exact else jax.tree.leaves(reference.tree)
-            again = lambda i=i, rounding=rounding: jax.tree.leaves(rounding()[i])  # noqa: E731
-            found.compare(name, theirs, mine, truth, rounding=again)
-            if exact and not found.first and any(not leaf.ok and leaf.name.startswith(name) for leaf in found.leaves):
+            again = lambda i=i, n=len(mine), rounding=rounding: jax.tree.leaves(rounding()[i])[:n]  # noqa: E731
+            theirs, truth = theirs[: len(mine)], truth and truth[: len(mine)]
+            same = found.compare(name, theirs, mine, truth, rounding=again)
+            if exact and not same and not found.first:
                 found.first = _place(event, matched, events)
                 found.problems.append(f"{at}: the first place that differs is {_words(event, matched, events)}")
     if untold:
@@ -93,7 +94,8 @@ def _matched(both: Pair, events: list[Event], told: list[Told], isolate: bool) -
         elif isolate or call.tapped:
             yield None
         else:
-            yield _laid(jax.tree.leaves(event.tree), _values(call.inputs))
+            theirs, mine = jax.tree.leaves(event.tree), _values(call.inputs)
+            yield _laid(theirs, mine) if len(mine) == len(theirs) else None
 
 
 def _groups(path: str, theirs: list[Arrays], told: list[Told]) -> list[list[Told]]:
@@ -124,7 +126,7 @@ def _nearest(theirs: Arrays, calls: list[Told]) -> Told | None:
 
 def _apart(theirs: Arrays, mine: Arrays) -> float:
     with np.errstate(invalid="ignore", over="ignore"):
-        sides = [(np.asarray(a, "float64"), np.asarray(b, "float64")) for a, b in zip(theirs, mine, strict=True)]
+        sides = [(np.asarray(a, "float64"), np.asarray(b, "float64")) for a, b in zip(theirs, mine, strict=False)]
         return max((float(np.nan_to_num(np.abs(a - b), nan=np.inf).max(initial=0)) for a, b in sides), default=0.0)
 
 
@@ -135,9 +137,10 @@ def _fitting(theirs: Arrays, call: Told) -> Arrays | None:
 
 
 def _laid(theirs: Arrays, mine: Arrays) -> Arrays | None:
-    if len(theirs) != len(mine) or any(x is None for x in mine):
+    """JAX's arrays in torch's shapes; one alone stands for the first, as a recurrence's output without its state."""
+    if len(mine) not in (1, len(theirs)) or not theirs or any(x is None for x in mine):
         return None
-    moved = [_like(x, a.shape) for x, a in zip(mine, theirs, strict=True)]
+    moved = [_like(x, a.shape) for x, a in zip(mine, theirs, strict=False)]
     return None if any(x is None for x in moved) else [x for x in moved if x is not None]
 
 
