@@ -1,4 +1,4 @@
-"""The command line: `fnlearn lessons` and `fnlearn explain`.
+"""The command line: `fnlearn lessons`, `fnlearn explain` and `fnlearn check`.
 
 Bad input ends with one line that says what is wrong, and exit status 2.
 """
@@ -6,7 +6,7 @@ Bad input ends with one line that says what is wrong, and exit status 2.
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import tyro
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.console import Console
 Letters = Annotated[tuple[str, ...], tyro.conf.Positional]
 Bindings = Annotated[tuple[str, ...], tyro.conf.Positional]
 Expression = Annotated[str, tyro.conf.Positional]
+Side = Annotated[str, tyro.conf.Positional]
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -23,7 +24,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     Raises: SystemExit: 0 when all is well, 1 when a verdict fails, 2 for bad input.
     Source: `tyro`.
     """
-    commands: dict[str, Callable[..., int]] = {"lessons": lessons, "explain": explain}
+    commands: dict[str, Callable[..., int]] = {"lessons": lessons, "explain": explain, "check": check}
     try:
         status: int = tyro.extras.subcommand_cli_from_dict(
             commands, prog="fnlearn", description="PyTorch training as pure JAX functions.", args=args
@@ -128,3 +129,59 @@ def explain(
         raise _BadInput(f"{svg}: can't be written: {error.strerror}") from error
     print(drawing)
     return 0
+
+
+def check(
+    torch: Side,
+    jax: Side,
+    /,
+    golden: Path | None = None,
+    html: Path | None = None,
+    json: bool = False,
+    dtypes: tuple[str, ...] = ("float32",),
+) -> int:
+    """Compare a torch module with its port: weights, every layer, outputs and gradients.
+
+    Args:
+        torch: path.py:name of a torch.nn.Module, or of what makes one; the file also defines `inputs`.
+        jax: path.py:name of a Layer or a function (params, *inputs); the file may define `params`, `buffers`, `names`.
+        golden: A .safetensors file: torch's answers are written to it, or, if it is there, read in torch's place.
+        html: Write the report to this file.
+        json: Print the answers as one JSON object.
+        dtypes: Those to compute in; float64 is always among them.
+    """
+    from fnlearn import equivalence as room
+    from fnlearn.equivalence import named
+
+    log = Console(stderr=True)
+    inputs: Any
+    try:
+        if golden is not None and golden.exists():
+            recording = room.load(golden)
+            module, inputs = recording, recording.inputs
+            log.print(f"torch's answers are those of {golden}: {recording.made}", soft_wrap=True)
+        else:
+            module, inputs = named.torch_side(torch)
+            if golden is not None:
+                with log.status("recording"):
+                    room.record(golden, module, inputs, dtypes=dtypes)
+                log.print(f"wrote {golden}", soft_wrap=True)
+        both = named.jax_side(module, jax)
+        with log.status("comparing"):
+            answers = room.check(both, inputs, dtypes=dtypes)
+        if html is not None:
+            room.html({f"{torch} and {jax}": answers}, html)
+            log.print(f"wrote {html}", soft_wrap=True)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise _BadInput("PyTorch is not installed: pip install torch==2.13.0, or give a --golden file") from error
+    except (ValueError, TypeError) as error:
+        raise _BadInput(error) from error
+    except OSError as error:
+        raise _BadInput(f"{error.filename}: {error.strerror}") from error
+    if json:
+        print(room.as_json(answers))
+    else:
+        Console().print(room.tables(answers))
+    return 0 if all(answer.ok for answer in answers) else 1

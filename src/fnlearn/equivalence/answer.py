@@ -57,9 +57,10 @@ class Findings:
         atol: float | None = None,
         rounding: Callable[[], Any] | None = None,
     ) -> bool:
-        """Two trees by torch's float64 answer; or, in float64 itself, by a distance or by the largest number.
+        """Whether two trees are the same, by torch's float64 answer; or, in float64 itself, by a distance.
 
-        Whether they are the same. What differs is looked at once more by `rounding`, torch's error over several ways to round.
+        The distance is `atol`, or relative to the largest number. What differs is looked at once more by `rounding`,
+        torch's error over several ways to round.
         """
         if wide is not None:
             bounds = {}

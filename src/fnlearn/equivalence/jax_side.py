@@ -12,7 +12,7 @@ from fnlearn.equivalence.asked import Call, Request, arguments, array, cotangent
 from fnlearn.equivalence.draws import Draw, fed
 from fnlearn.equivalence.pair import Pair
 from fnlearn.equivalence.torch_side import Batch, Trajectory
-from fnlearn.equivalence.watch import Told, watched
+from fnlearn.equivalence.watch import Told, tap, watched
 from fnlearn.tree import flatten
 
 Problems = list[str]
@@ -37,7 +37,7 @@ def answer(
         def run(floats: dict[int, Any], buffers: Any) -> tuple[Any, Any]:
             own, (args, kwargs) = jax.tree.unflatten(shape, [floats.get(i, x) for i, x in enumerate(leaves)])
             with fed(draws, _values(draws), problems):
-                out, after = both.apply(own, buffers, *args, train=request.train, key=_key(key, draws), **kwargs)
+                out, after = both.apply(own, buffers, *args, train=request.train, key=_key(key), **kwargs)
             pulled = [loss(out)] if loss else [x for x in jax.tree.leaves(plain(out)) if is_float(x)]
             return pulled, (plain(out), after)
 
@@ -73,7 +73,9 @@ def layers(
     with float64_for(request.dtype):
         args, kwargs, params, buffers = given(both, calls[request.call], request.dtype)
         with watched(both, params, buffers, events if isolate else None) as told, fed(draws, _values(draws), []):
-            both.apply(params, buffers, *args, train=request.train, key=_key(key, draws), **kwargs)
+            out, _ = both.apply(params, buffers, *args, train=request.train, key=_key(key), **kwargs)
+            if all(call.path != torch_side.ROOT for call in told):
+                tap(torch_side.ROOT, out)
         return told
 
 
@@ -94,7 +96,7 @@ def run(
     def loss_of(params: Any, buffers: Any, inputs: Any, goal: Any, values: Any) -> tuple[Any, Any]:
         args, kwargs = inputs
         with fed(draws[0], values, problems):
-            out, after = both.apply(params, buffers, *args, train=True, key=_key(key, draws[0]), **kwargs)
+            out, after = both.apply(params, buffers, *args, train=True, key=_key(key), **kwargs)
         return loss_fn(out, goal), after
 
     @jax.jit
@@ -127,6 +129,6 @@ def _values(draws: Sequence[Draw]) -> list[Any]:
     return [draw.values for draw in draws]
 
 
-def _key(key: Any, draws: Sequence[Draw]) -> Any:
-    """One to draw with, where torch draws: what it gives is replaced."""
-    return jax.random.key(0) if key is None and draws else key
+def _key(key: Any) -> Any:
+    """One to draw with, if none is given: what it gives is replaced where torch draws."""
+    return jax.random.key(0) if key is None else key

@@ -57,10 +57,10 @@ def layers(
                 continue
             name = f"{at}.{_name(event)}.{event.what}"
             exact = request.dtype == "float64"
-            theirs, truth = jax.tree.leaves(event.tree), None if exact else jax.tree.leaves(reference.tree)
-            again = lambda i=i, n=len(mine), rounding=rounding: jax.tree.leaves(rounding()[i])[:n]  # noqa: E731
-            theirs, truth = theirs[: len(mine)], truth and truth[: len(mine)]
-            same = found.compare(name, theirs, mine, truth, rounding=again)
+            count = len(mine)
+            theirs, truth = (jax.tree.leaves(side.tree)[:count] for side in (event, reference))
+            again = lambda i=i, n=count, rounding=rounding: jax.tree.leaves(rounding()[i])[:n]  # noqa: E731
+            same = found.compare(name, theirs, mine, None if exact else truth, rounding=again)
             if exact and not same and not found.first:
                 found.first = _place(event, matched, events)
                 found.problems.append(f"{at}: the first place that differs is {_words(event, matched, events)}")
@@ -94,8 +94,8 @@ def _matched(both: Pair, events: list[Event], told: list[Told], isolate: bool) -
         elif isolate or call.tapped:
             yield None
         else:
-            theirs, mine = jax.tree.leaves(event.tree), _values(call.inputs)
-            yield _laid(theirs, mine) if len(mine) == len(theirs) else None
+            given, mine = jax.tree.leaves(event.tree), _values(call.inputs)
+            yield _laid(given, mine) if len(mine) == len(given) else None
 
 
 def _groups(path: str, theirs: list[Arrays], told: list[Told]) -> list[list[Told]]:

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from fnlearn import files
@@ -43,11 +43,12 @@ def tables(answers: Sequence[Answer]) -> RenderableType:
         verdict = Text("yes", "green") if answer.ok else Text("no", "bold red")
         asked.add_row(answer.question, verdict, str(len(answer.leaves)), _number(worst_ratio(answer)), answer.first)
     lines = [Text(f"{a.question}: {text}", style) for a in answers for text, style in _sentences(a)]
-    leaves = Table("leaf", "verdict", "max abs", "max rel", "ulp", "PyTorch's error", "JAX's error", "ratio")
+    leaves = Table(
+        Column("leaf", overflow="fold"), "verdict", "max abs", "ulp", "torch's\nerror", "JAX's\nerror", "ratio"
+    )
     for name, leaf in worst(answers):
-        numbers = (leaf.max_abs, leaf.max_rel, leaf.ulp, leaf.torch_error, leaf.jax_error, leaf.ratio)
-        style = None if leaf.ok else "red"
-        leaves.add_row(Text(name), Text(leaf.verdict, style or ""), *map(_number, numbers))
+        numbers = (leaf.max_abs, leaf.ulp, leaf.torch_error, leaf.jax_error, leaf.ratio)
+        leaves.add_row(Text(name), Text(leaf.verdict, "" if leaf.ok else "red"), *map(_number, numbers))
     return Group(asked, *lines, leaves)
 
 
@@ -74,34 +75,38 @@ def as_json(answers: Sequence[Answer]) -> str:
     return json.dumps(_finite(told), ensure_ascii=False)
 
 
-def html(answers: Sequence[Answer], path: str | os.PathLike[str], title: str = "Equivalence") -> None:
+def html(comparisons: Mapping[str, Sequence[Answer]], path: str | os.PathLike[str]) -> None:
     """One file that needs no other: the verdict, the error by layer, the worst leaves, the losses, the environment.
 
-    Args: answers: as for `tables`. path: the file to be. title: what was compared.
+    Args: comparisons: answers as for `tables`, by what was compared. path: the file to be.
     Raises: OSError when it can't be written, and then an old one stays.
     """
     import jinja2
 
     loader = jinja2.PackageLoader("fnlearn.equivalence", ".")
-    template = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
-        "report.html"
-    )
-    wrong = next((answer for answer in answers if not answer.ok), None)
-    page = template.render(
-        title=title,
-        ok=wrong is None,
-        wrong=wrong,
-        answers=answers,
+    pages = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    page = pages.get_template("report.html").render(
+        comparisons=[_comparison(title, answers) for title, answers in comparisons.items()],
         questions=QUESTIONS,
         number=_number,
         worst_ratio=worst_ratio,
-        worst=worst(answers),
-        layers=[_by_layer(at, rows, wrong) for at, rows in _layers(answers).items()],
-        losses=[_losses(name, *both) for answer in answers for name, both in answer.curves.items()],
         environment=environment(),
     )
     with files.replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _comparison(title: str, answers: Sequence[Answer]) -> dict[str, Any]:
+    """What the page shows of one pair."""
+    wrong = next((answer for answer in answers if not answer.ok), None)
+    return {
+        "title": title,
+        "answers": answers,
+        "wrong": wrong,
+        "worst": worst(answers),
+        "layers": [_by_layer(at, rows, wrong) for at, rows in _layers(answers).items()],
+        "losses": [_losses(name, *both) for answer in answers for name, both in answer.curves.items()],
+    }
 
 
 def worst_ratio(answer: Answer) -> float:
@@ -114,15 +119,16 @@ def worst_ratio(answer: Answer) -> float:
 
 
 def worst(answers: Sequence[Answer]) -> list[tuple[str, Leaf]]:
-    """The leaves to look at, by name: those that differ in their order, then those with the largest ratios.
+    """The leaves to look at, by name: those that differ in their order, then those with the largest ratios among
+        those that float64 judges.
 
     Args: answers: as for `tables`.
     Returns: at most 15.
     """
     named = [(f"{answer.question} {leaf.name}", leaf) for answer in answers for leaf in answer.leaves]
     wrong = [item for item in named if not item[1].ok]
-    near = sorted((item for item in named if item[1].ok and item[1].max_abs > 0), key=lambda item: -_rank(item[1]))
-    return [*wrong, *near][:WORST]
+    judged = [item for item in named if item[1].ok and item[1].max_abs > 0 and not np.isnan(item[1].ratio)]
+    return [*wrong, *sorted(judged, key=lambda item: -item[1].ratio)][:WORST]
 
 
 def environment() -> dict[str, str]:
@@ -147,12 +153,8 @@ def _sentences(answer: Answer) -> list[tuple[str, str]]:
     return [(text, "red") for text in answer.problems] + [(text, "dim") for text in answer.notes]
 
 
-def _rank(leaf: Leaf) -> float:
-    return leaf.ulp if np.isnan(leaf.ratio) else leaf.ratio
-
-
 def _number(x: float) -> str:
-    return "" if np.isnan(x) else f"{x:.3g}"
+    return "" if np.isnan(x) else f"{x:.2g}"
 
 
 def _finite(tree: Any) -> Any:
