@@ -255,7 +255,7 @@ FAULTS = (
         "attention not dropped",
         "F.dropout(weights, 0.1, train, key=key) @ v",
         "weights @ v",
-        "forward: train: JAX draws",
+        r"forward: train: (JAX draws|draw \d)",
     ),
     Fault("gpt", "beta 0.999", "0.95", "0.999", r"optimizer: float\d\d\.[12]\.(params|state)"),
     Fault("gpt", "decay of Adam", "optim.adamw(", "optim.adam(", r"optimizer: float\d\d\.1\.(params|state)"),

@@ -83,13 +83,6 @@ def test_a_fault_is_found_where_it_begins(name):
     assert ("data in another order" in problem) == (step > 1)
 
 
-def test_a_run_that_draws_is_refused():
-    module = torch.nn.Sequential(torch.nn.Linear(6, 3), torch.nn.Dropout(0.5))
-    both = pair(module, nn.Sequential(nn.Linear(6, 3), nn.Dropout(0.5)))
-    answer = training(both, adam, optim.adam(0.01), batches(), LOSSES)
-    assert answer.problems == ("the module draws random numbers in training: set its dropout to 0",)
-
-
 def test_batches_must_be_there_on_both_sides():
     cases: tuple[dict[str, Any], ...] = ({"jax_batches": batches()[:2]}, {"jax_batches": []})
     for options in cases:

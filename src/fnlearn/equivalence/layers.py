@@ -12,7 +12,7 @@ from fnlearn.equivalence.answer import DRAWS, Answer, Findings
 from fnlearn.equivalence.asked import Call, calls_of, requests
 from fnlearn.equivalence.pair import Pair
 from fnlearn.equivalence.torch_side import ROOT, Event
-from fnlearn.equivalence.watch import Told
+from fnlearn.equivalence.watch import Told, distance, laid_like
 
 Arrays = list[np.ndarray]
 
@@ -51,8 +51,11 @@ def layers(
         told = jax_side.layers(both, calls, request, key, events, drawn, isolate)
         matched = list(_matched(both, events, told, isolate))
         rounding = functools.cache(functools.partial(torch_side.layers_rounding, both.module, calls, request))
+        unlike: Event | None = None  # helps to say where a difference begins, but is none by itself
         for i, (event, reference, mine) in enumerate(zip(events, wide, matched, strict=True)):
-            if mine is None:
+            if mine is OTHER_SHAPE:
+                unlike = unlike or event
+            if mine is None or mine is OTHER_SHAPE:
                 untold |= {} if event.what == "in" else {event.path: None}
                 continue
             name = f"{at}.{_name(event)}.{event.what}"
@@ -62,8 +65,9 @@ def layers(
             again = lambda i=i, n=count, rounding=rounding: jax.tree.leaves(rounding()[i])[:n]  # noqa: E731
             same = found.compare(name, theirs, mine, None if exact else truth, rounding=again)
             if exact and not same and not found.first:
-                found.first = _place(event, matched, events)
-                found.problems.append(f"{at}: the first place that differs is {_words(event, matched, events)}")
+                begin = unlike or event
+                found.first = _place(begin, matched, events)
+                found.problems.append(f"{at}: the first place that differs is {_words(begin, matched, events)}")
     if untold:
         what = "tells no call that can be run apart of" if isolate else "does not tell"
         found.notes.append(f"the JAX side {what} {len(untold)} modules: {', '.join(untold)}")
@@ -74,28 +78,38 @@ def _name(event: Event) -> str:
     return f"{event.path}#{event.occurrence + 1}" if event.occurrence else event.path
 
 
+OTHER_SHAPE: Arrays = []  # of a call that was told, but gave or took something that torch's module doesn't
+
+
 def _matched(both: Pair, events: list[Event], told: list[Told], isolate: bool) -> Iterator[Arrays | None]:
-    """For each of torch's events the arrays of the JAX side, or None."""
+    """For each of torch's events the arrays of the JAX side, None, or OTHER_SHAPE."""
     found: dict[tuple[str, int], Told | None] = {}
     outs = {(e.path, e.occurrence): jax.tree.leaves(e.tree) for e in events if e.what == "out"}
     modules = torch_side.facts(both.module).modules
+    unlike = set[str]()
     for path in dict.fromkeys(path for path, _ in outs):
         theirs = [arrays for (of, _), arrays in outs.items() if of == path]
         groups = _groups(path, theirs, told) or _groups(path, theirs, _tied(path, modules, told))
+        if not groups and len({call.group for call in told if call.path == path}) == len(theirs):
+            unlike.add(path)
         for occurrence, arrays in enumerate(theirs):
             same = len(groups) == len(theirs)
             found[path, occurrence] = _nearest(arrays, groups[occurrence]) if same else None
     for event in events:
         call = found.get((event.path, event.occurrence))
         if call is None:
-            yield None
+            yield OTHER_SHAPE if event.path in unlike and event.what == "out" else None
         elif event.what == "out":
             yield _fitting(jax.tree.leaves(event.tree), call)
         elif isolate or call.tapped:
             yield None
         else:
             given, mine = jax.tree.leaves(event.tree), _values(call.inputs)
-            yield _laid(given, mine) if len(mine) == len(given) else None
+            if len(mine) != len(given):
+                yield None
+            else:
+                laid = _laid(given, mine)
+                yield OTHER_SHAPE if laid is None and given else laid
 
 
 def _groups(path: str, theirs: list[Arrays], told: list[Told]) -> list[list[Told]]:
@@ -119,15 +133,10 @@ def _related(a: str, b: str) -> bool:
 
 
 def _nearest(theirs: Arrays, calls: list[Told]) -> Told | None:
-    """Of several functions with the same parameters, the one that is torch's module."""
-    fitting = [(mine, call) for call in calls if (mine := _fitting(theirs, call)) is not None]
-    return min(fitting, key=lambda found: _apart(theirs, found[0]), default=(None, None))[1]
-
-
-def _apart(theirs: Arrays, mine: Arrays) -> float:
-    with np.errstate(invalid="ignore", over="ignore"):
-        sides = [(np.asarray(a, "float64"), np.asarray(b, "float64")) for a, b in zip(theirs, mine, strict=False)]
-        return max((float(np.nan_to_num(np.abs(a - b), nan=np.inf).max(initial=0)) for a, b in sides), default=0.0)
+    """Of several functions with the same parameters, the one that is torch's module; the outer of two alike."""
+    fitting = [(mine, call) for call in reversed(calls) if (mine := _fitting(theirs, call)) is not None]
+    apart = lambda found: max(map(distance, theirs, found[0]), default=0.0)  # noqa: E731
+    return min(fitting, key=apart, default=(None, None))[1]
 
 
 def _fitting(theirs: Arrays, call: Told) -> Arrays | None:
@@ -140,16 +149,8 @@ def _laid(theirs: Arrays, mine: Arrays) -> Arrays | None:
     """JAX's arrays in torch's shapes; one alone stands for the first, as a recurrence's output without its state."""
     if len(mine) not in (1, len(theirs)) or not theirs or any(x is None for x in mine):
         return None
-    moved = [_like(x, a.shape) for x, a in zip(mine, theirs, strict=False)]
+    moved = [laid_like(x, a, (-1, 1)) for x, a in zip(mine, theirs, strict=False)]
     return None if any(x is None for x in moved) else [x for x in moved if x is not None]
-
-
-def _like(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """JAX's array in torch's shape: as it is, or with its channels first."""
-    if x.shape == shape:
-        return x
-    first = np.moveaxis(x, -1, 1) if x.ndim > 2 else x
-    return first if first.shape == shape else None
 
 
 def _values(tree: Any) -> Arrays:

@@ -74,6 +74,7 @@ def _asked(
         wide = None if exact else torch_side.answer(both.module, calls, request.wide, gradients, theirs_loss)
         mine, problems = jax_side.answer(both, calls, request, gradients, my_loss, key, theirs["draws"])
         found.problems += [f"{MODES[request.train]}: {problem}" for problem in problems]
+        found.first = found.first or next(iter(found.problems), "")
         rounding = functools.cache(
             functools.partial(torch_side.answer_rounding, both.module, calls, request, gradients, theirs_loss)
         )

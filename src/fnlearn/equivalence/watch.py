@@ -117,7 +117,7 @@ class _Watch:
 
     def apart(self, fn: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Any], given: Any) -> Any:
         """What a layer returns for torch's own inputs, or NOTHING if it takes others."""
-        leaves, shape = jax.tree.flatten((args, kwargs))
+        leaves, shape = jax.tree.flatten((args, kwargs), is_leaf=_is_iterator)
         if given is None or len(given) != len(inputs):
             return NOTHING
         instead = {id(mine): _instead(mine, as_numpy(theirs)) for theirs, mine in zip(given, inputs, strict=True)}
@@ -133,7 +133,8 @@ class _Watch:
     def data(self, args: Any, kwargs: Any) -> list[Any]:
         """The arrays among arguments that are no parameters, buffers or keys."""
         known = self.names.keys() | self.state
-        return [x for x in jax.tree.leaves((args, kwargs)) if _is_array(x) and id(x) not in known and not _is_key(x)]
+        leaves = jax.tree.leaves((args, kwargs), is_leaf=_is_iterator)
+        return [x for x in leaves if _is_array(x) and id(x) not in known and not _is_key(x)]
 
     def tell(self, path: str, inputs: list[Any], out: Any, tapped: bool = False, group: int | None = None) -> None:
         """Remember a call; what is computed inside `jax.vmap` comes when its batch is known."""
@@ -146,7 +147,7 @@ class _Watch:
     def path_of(self, args: Any, kwargs: Any) -> str | None:
         """The torch module whose parameters are given, all of them and no others."""
         found: dict[str, int] = {}
-        for path, leaf in jax.tree_util.tree_flatten_with_path((args, kwargs))[0]:
+        for path, leaf in jax.tree_util.tree_flatten_with_path((args, kwargs), is_leaf=_is_iterator)[0]:
             depth = len(path) - 2  # beneath (args, kwargs) and the argument itself
             if id(leaf) in self.names:
                 for name in self.names[id(leaf)]:
@@ -164,18 +165,27 @@ class _Watch:
 _watching: ContextVar[_Watch | None] = ContextVar("fnlearn_watching", default=None)
 
 
-def laid_like(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Torch's array in JAX's shape: as it is, or with its channels last; None if it has another."""
-    if x.shape == shape:
-        return x
-    last = np.moveaxis(x, 1, -1) if x.ndim > 2 else x
-    return last if last.shape == shape else None
+def laid_like(x: np.ndarray, like: np.ndarray, channels: tuple[int, int]) -> np.ndarray | None:
+    """An array of one side in the shape of the other's: as it is, or with its channels moved; None if neither fits.
+
+    Where both fit, as in a cube, it is the one whose numbers are nearer.
+    """
+    moved = np.moveaxis(x, *channels) if x.ndim > 2 else x
+    fitting = [each for each in (x, moved) if each.shape == like.shape]
+    return min(fitting, key=lambda each: distance(each, like), default=None)
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """How far apart two arrays are, infinite where one is NaN."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(np.asarray(a, "float64") - np.asarray(b, "float64"))
+    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0))
 
 
 def _instead(mine: Any, theirs: np.ndarray) -> Any:
     """Torch's input in the place of JAX's, inside `jax.vmap` its rows; None if it has another shape."""
     if not isinstance(mine, jax.core.Tracer):
-        laid = laid_like(theirs, mine.shape)
+        laid = laid_like(theirs, as_numpy(mine), (1, -1))
         return None if laid is None else jnp.asarray(laid, mine.dtype)
     fits = False
 
@@ -233,6 +243,10 @@ def _fill(cell: Cell, x: Any) -> None:
         seen(x)
     elif _is_array(x) and not _is_key(x):
         cell.value = np.array(x)
+
+
+def _is_iterator(x: Any) -> bool:
+    return isinstance(x, Iterator)
 
 
 def _is_array(x: Any) -> bool:
