@@ -9,6 +9,8 @@ import hypothesis
 import jax
 import pytest
 
+pytest_plugins = ["pytester"]
+
 CACHE = Path(__file__).parent.parent / ".jax_cache"
 
 hypothesis.settings.register_profile("fnlearn", deadline=None)  # the first example compiles, on machines of any speed

@@ -1,6 +1,7 @@
 """The command line: exit status, one line for bad input, and what it prints."""
 
 import json
+import re
 import sys
 import types
 
@@ -131,3 +132,108 @@ def test_python_dash_m(monkeypatch):
         __import__("runpy").run_module("fnlearn", run_name="__main__")
     assert exit.value.code == 0
     assert isinstance(sys.modules["fnlearn.cli"], types.ModuleType)
+
+
+TORCH_FILE = """
+import torch
+
+def net():
+    return torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.GELU(), torch.nn.Linear(5, 2))
+
+inputs = (torch.linspace(-1, 1, 12).reshape(3, 4),)
+number = 3
+"""
+JAX_FILE = """
+import fnlearn.functional as F
+from fnlearn import nn
+
+layer = nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 2))
+
+def tanh(params, x):
+    return F.linear(F.gelu(F.linear(x, **params["0"]), "tanh"), **params["2"])
+
+number = 3
+"""
+KERNELS_FILE = """
+import jax.numpy as jnp
+from torch_net import net  # of the same seed
+import torch
+
+def params():
+    torch.manual_seed(0)
+    return {name: p.detach().numpy().T for name, p in net().named_parameters()}
+
+def names(params):
+    return {name: p.T for name, p in params.items()}
+
+def kernels(params, x):
+    import jax
+    x = jax.nn.gelu(x @ params["0.weight"] + jnp.broadcast_to(params["0.bias"], (len(x), 5)), approximate=False)
+    return x @ params["2.weight"] + jnp.broadcast_to(params["2.bias"], (len(x), 2))
+"""
+
+
+@pytest.fixture
+def sides(tmp_path):
+    for name, text in (("torch_net", TORCH_FILE), ("jax_net", JAX_FILE), ("kernels", KERNELS_FILE)):
+        (tmp_path / f"{name}.py").write_text(text)
+    return f"{tmp_path}/torch_net.py:net", f"{tmp_path}/jax_net.py"
+
+
+def test_check_compares_two_files(capsys, sides, tmp_path):
+    torch_side, jax_file = sides
+    status, out, _ = run(capsys, "check", torch_side, f"{jax_file}:layer")
+    assert status == 0
+    assert re.search(r"backward +│ yes", out)
+    status, out, err = run(capsys, "check", torch_side, f"{jax_file}:tanh", "--html", str(tmp_path / "net.html"))
+    assert status == 1
+    assert "before 2 is called" in " ".join(out.split())
+    assert "They part at (root)" in (tmp_path / "net.html").read_text()
+    assert "net.html" in err
+    status, out, _ = run(capsys, "check", torch_side, f"{jax_file}:tanh", "--json", "--dtypes", "bfloat16")
+    assert json.loads(out)["first"] == "layers: (root)"
+    assert {leaf["dtype"] for leaf in json.loads(out)["answers"][2]["leaves"]} == {"bfloat16", "float64"}
+
+
+def test_check_takes_parameters_of_another_shape(capsys, sides, tmp_path):
+    assert run(capsys, "check", sides[0], f"{tmp_path}/kernels.py:kernels")[0] == 0
+
+
+def test_check_records_and_reads_again(capsys, sides, tmp_path, monkeypatch):
+    torch_side, jax_file = sides
+    golden = str(tmp_path / "net.safetensors")
+    status, _, err = run(capsys, "check", torch_side, f"{jax_file}:layer", "--golden", golden)
+    assert (status, "wrote" in err) == (0, True)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    status, _, err = run(capsys, "check", "gone.py:net", f"{jax_file}:tanh", "--golden", golden)
+    assert status == 1
+    assert "torch's answers are those of" in err
+    status, _, err = run(capsys, "check", torch_side, f"{jax_file}:tanh")
+    assert (status, err) == (
+        2,
+        "fnlearn: PyTorch is not installed: pip install torch==2.13.0, or give a --golden file\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("torch_name", "jax_name", "options", "message"),
+    [
+        ("{torch}.py", "{jax}.py:layer", (), "expected path.py:name, got"),
+        ("{torch}.py:__import__('os')", "{jax}.py:layer", (), "expected path.py:name"),
+        ("none.py:net", "{jax}.py:layer", (), "none.py: there is no such file"),
+        ("{torch}.py:nothing", "{jax}.py:layer", (), "has no nothing"),
+        ("{torch}.py:number", "{jax}.py:layer", (), "must be a torch.nn.Module or make one, got int"),
+        ("{torch}.py:net", "{jax}.py:number", (), "must be a Layer or a function (params, *inputs), got int"),
+        ("{jax}.py:number", "{jax}.py:layer", (), "must be a torch.nn.Module"),
+        ("{torch}.py:net", "{jax}.py:layer", ("--golden", "{torch}.py"), "not a recording of a torch module"),
+        ("{torch}.py:net", "{jax}.py:layer", ("--golden", "{torch}.pt"), "only .safetensors files are written"),
+        ("{torch}.py:net", "{jax}.py:layer", ("--html", "/dev/null/out.html"), "Not a directory"),
+    ],
+)
+def test_check_says_what_is_wrong_with_its_input(capsys, sides, tmp_path, torch_name, jax_name, options, message):
+    places = {"torch": tmp_path / "torch_net", "jax": tmp_path / "jax_net"}
+    words = [word.format(**places) for word in ("check", torch_name, jax_name, *options)]
+    status, _, err = run(capsys, *words)
+    assert status == 2
+    assert message in err
+    assert err.count("\n") == 1

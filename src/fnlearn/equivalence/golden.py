@@ -131,6 +131,6 @@ def _unpacked(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
     if kind == "dict":
         return {key: _unpacked(value, arrays) for key, value in members}
     values = [_unpacked(value, arrays) for value in members]
-    if kind in RECORDS:
-        return RECORDS[kind](*values)
-    return tuple(values) if kind == "tuple" else values
+    if kind in ("list", "tuple"):
+        return tuple(values) if kind == "tuple" else values
+    return RECORDS[kind](*values)  # and nothing else, whatever a file says
