@@ -13,9 +13,10 @@ import torch.nn.functional as TF
 
 import fnlearn.functional as F
 from fnlearn.equivalence import assert_equivalent, compare
+from fnlearn.equivalence.asked import is_float
 from tests.cases import CASES, ELEMENTWISE, ERRORS
 from tests.cases.table import Case, R, case
-from tests.reference import check, is_float, jax_answers, torch_answers
+from tests.reference import check, jax_answers, torch_answers
 
 
 def draws_from(name):

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrizations
 
 from fnlearn import nn, tree
 from fnlearn.equivalence import assert_equivalent
-from tests.reference import as_seen, jax_layer, precision, torch_layer
+from tests.reference import jax_layer, precision, torch_layer
 
 X = np.random.default_rng(0).standard_normal((5, 3))
 CASES = [
@@ -31,7 +31,7 @@ def test_outputs_gradients_and_buffers(name, options, dtype, train):
     module = getattr(parametrizations, name)(torch.nn.Linear(3, 4), **options).train(train)
     layer = getattr(nn, name)(nn.Linear(3, 4), **options)
     with precision(dtype):
-        theirs, wide = torch_layer(module, [X], dtype), torch_layer(module, [as_seen(X, dtype)], "float64")
+        theirs, wide = torch_layer(module, [X], dtype), torch_layer(module, [X], "float64", seen=dtype)
         assert_equivalent(theirs, jax_layer(layer, module, [X], dtype, train), wide)
 
 

@@ -1,6 +1,7 @@
 """Proof, side by side: whether two answers are the same, judged by how wrong each is against float64."""
 
 from fnlearn.equivalence.answer import Answer
+from fnlearn.equivalence.asked import Inputs
 from fnlearn.equivalence.check import check, first
 from fnlearn.equivalence.compare import Leaf, assert_equivalent, compare
 from fnlearn.equivalence.golden import load, record
@@ -16,6 +17,7 @@ from fnlearn.equivalence.watch import tap
 
 __all__ = [
     "Answer",
+    "Inputs",
     "Leaf",
     "Pair",
     "Recording",

@@ -10,7 +10,19 @@ import numpy as np
 
 from fnlearn.tree import as_numpy
 
-Call = tuple[Any, ...] | Mapping[str, Any]
+
+class Inputs(NamedTuple):
+    """A call with both positional and keyword arguments.
+
+    Args: args: the positional ones. kwargs: the keyword ones.
+    Raises: nothing.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+Call = tuple[Any, ...] | Mapping[str, Any] | Inputs
 Losses = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 SEED = 7
 MODES = ("eval", "train")
@@ -58,7 +70,10 @@ def calls_of(inputs: Call | list[Call]) -> list[Call]:
 
 def arguments(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments, tensors among them as arrays."""
-    args, kwargs = ((), dict(call)) if isinstance(call, Mapping) else (tuple(call), {})
+    if isinstance(call, Inputs):
+        args, kwargs = tuple(call.args), dict(call.kwargs)
+    else:
+        args, kwargs = ((), dict(call)) if isinstance(call, Mapping) else (tuple(call), {})
     return jax.tree.map(lambda x: as_numpy(x) if hasattr(x, "shape") else x, (args, kwargs))
 
 

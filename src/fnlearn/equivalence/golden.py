@@ -6,7 +6,7 @@ One safetensors file: the arrays as they are, and in its metadata, as JSON, what
 import datetime
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ import safetensors.numpy
 
 from fnlearn import files
 from fnlearn.equivalence import torch_side
-from fnlearn.equivalence.asked import MODES, Call, Request, calls_of, requests
+from fnlearn.equivalence.asked import MODES, Call, Inputs, Request, calls_of, requests
 from fnlearn.equivalence.draws import Draw
 from fnlearn.equivalence.torch_side import Batch, Event, Facts, Recording
 from fnlearn.tree import as_numpy
 
 FORMAT = "fnlearn.golden.1"
-RECORDS = {"Draw": Draw, "Event": Event, "Facts": Facts}
+RECORDS = {"Draw": Draw, "Event": Event, "Facts": Facts, "Inputs": Inputs}
 Run = tuple[Callable[[list[Any]], Any], Sequence[Batch], Callable[[Any, Any], Any]]
 
 
@@ -32,6 +32,7 @@ def record(
     inputs: Call | list[Call],
     *,
     loss: Callable[[Any], Any] | None = None,
+    constant: Collection[str] = (),
     run: Run | None = None,
     dtypes: Sequence[str] = ("float32",),
     modes: Sequence[str] = MODES,
@@ -39,8 +40,8 @@ def record(
     """Write what a module answers to all questions.
 
     Args: path: the file to be, `.safetensors`. module: a `torch.nn.Module`. inputs, dtypes, modes: as for `forward`.
-        loss: makes a number of the output; its gradients are recorded beside those of a random linear combination. run:
-        (make, batches, loss) as for `training`, to record a whole run too.
+        loss: makes a number of the output; its gradients are recorded beside those of a random linear combination.
+        constant: as for `backward`. run: (make, batches, loss) as for `training`, to record a whole run too.
     Raises: ValueError for another suffix, or an unknown mode; what the module raises; OSError when the file can't be
         written, and then an old one stays.
     """
@@ -56,7 +57,7 @@ def record(
         narrow = request.dtype == request.seen != "float64"
         for what, of in (("out", None), ("grad", None), ("loss", loss)):
             if what != "loss" or loss is not None:
-                given = (module, calls, request, what != "out", of)
+                given = (module, calls, request, what != "out", of, constant)
                 answers[torch_side.key(request, what)] = torch_side.answer(*given)
                 if narrow:
                     answers[torch_side.key(request, f"rounding {what}")] = torch_side.answer_rounding(*given)

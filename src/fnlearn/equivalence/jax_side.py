@@ -1,6 +1,6 @@
 """What the JAX side answers: the same dicts as torch's, each from one compiled program."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
@@ -26,8 +26,9 @@ def answer(
     loss: Callable[[Any], Any] | None,
     key: Any,
     draws: Sequence[Draw],
+    constant: Collection[str] = (),
 ) -> tuple[dict[str, Any], Problems]:
-    """Outputs, buffers afterwards and gradients if asked; and how it drew unlike torch."""
+    """Outputs, buffers afterwards, gradients if asked, those of constant inputs excepted; how it drew unlike torch."""
     problems: Problems = []
     with float64_for(request.dtype):
         args, kwargs, params, buffers = given(both, calls[request.call], request.dtype)
@@ -38,7 +39,8 @@ def answer(
             own, (args, kwargs) = jax.tree.unflatten(shape, [floats.get(i, x) for i, x in enumerate(leaves)])
             with fed(draws, _values(draws), problems):
                 out, after = both.apply(own, buffers, *args, train=request.train, key=_key(key), **kwargs)
-            pulled = [loss(out)] if loss else [x for x in jax.tree.leaves(plain(out)) if is_float(x)]
+            outs = [loss(out)] if loss else jax.tree.leaves(plain(out))
+            pulled = {i: x for i, x in enumerate(outs) if jnp.issubdtype(x.dtype, jnp.inexact)}
             return pulled, (plain(out), after)
 
         @jax.jit
@@ -46,8 +48,8 @@ def answer(
             if not gradients:
                 return *run(floats, buffers)[1], None
             pulled, pullback, (out, after) = jax.vjp(lambda x: run(x, buffers), floats, has_aux=True)
-            cotangents = [jnp.asarray(1 if loss else cotangent(i, x.shape), x.dtype) for i, x in enumerate(pulled)]
-            return out, after, pullback(cotangents)[0]
+            along = {i: jnp.asarray(1 if loss else cotangent(i, x.shape), x.dtype) for i, x in pulled.items()}
+            return out, after, pullback(along)[0]
 
         out, after, grads = compiled(floats, buffers)
         found = {"out": out, "buffers": flatten(after)}
@@ -55,7 +57,8 @@ def answer(
             of_params, of_inputs = jax.tree.unflatten(shape, [grads.get(i, x) for i, x in enumerate(leaves)])
             frozen = torch_side.facts(both.module).frozen
             named = {name: g for name, g in both.names(of_params).items() if name not in frozen}
-            inputs = {str(i): x for i, x in enumerate(jax.tree.leaves(of_inputs)) if is_float(x)}
+            positions = enumerate(jax.tree.leaves(of_inputs))
+            inputs = {str(i): x for i, x in positions if is_float(x) and str(i) not in constant}
             found["grad"] = {"params": named, "input": inputs}
         return found, problems
 

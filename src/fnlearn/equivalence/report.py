@@ -178,23 +178,24 @@ def _layers(answers: Sequence[Answer]) -> dict[str, list[tuple[str, Leaf]]]:
 
 def _by_layer(at: str, rows: list[tuple[str, Leaf]], wrong: Answer | None) -> str:
     """Both sides' errors against float64 over the layers, the first place marked."""
-    names = [path for path, _ in rows]
+    names, places = [path for path, _ in rows], range(len(rows))
     floor = np.finfo("float64").eps
     figure, axis = _figure(min(14.0, 3 + 0.35 * len(names)), 4.4)
     for label, colour, errors in (
         ("PyTorch", "#3b6fb6", [leaf.torch_error for _, leaf in rows]),
         ("JAX", "#d1495b", [leaf.max_abs if np.isnan(leaf.jax_error) else leaf.jax_error for _, leaf in rows]),
     ):
-        axis.plot(names, np.maximum(errors, floor), "o-", color=colour, label=label, markersize=4, linewidth=1.4)
-    place = wrong.first if wrong is not None and wrong.question == "layers" else None
-    if place in names:
-        axis.axvline(names.index(place), color="#b00020", linewidth=8, alpha=0.18)
+        axis.plot(places, np.maximum(errors, floor), "o-", color=colour, label=label, markersize=4, linewidth=1.4)
+    at_fault = next((i for i, (_, leaf) in enumerate(rows) if not leaf.ok), None)
+    if at_fault is not None and wrong is not None:
+        axis.axvline(at_fault, color="#b00020", linewidth=8, alpha=0.18)
         above = {"xycoords": ("data", "axes fraction"), "ha": "center", "color": "#b00020", "fontweight": "bold"}
-        axis.annotate(f"first: {place}", (names.index(place), 1.02), **above)
+        place = wrong.first if wrong.question == "layers" else names[at_fault]
+        axis.annotate(f"first: {place}", (at_fault, 1.02), **above)
     axis.set_yscale("log")
     axis.set_ylabel("largest error against float64")
     axis.set_title(at, loc="left", pad=18)
-    axis.tick_params(axis="x", labelrotation=60)
+    axis.set_xticks(places, names, rotation=60, ha="right", rotation_mode="anchor")
     axis.legend()
     return _svg(figure)
 

@@ -6,7 +6,7 @@ drawn. Modules are copied before they are run.
 
 import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -110,9 +110,10 @@ def answer(
     request: Request,
     gradients: bool,
     loss: Callable[[Any], Any] | None = None,
+    constant: Collection[str] = (),
     probe: int = 0,
 ) -> dict[str, Any]:
-    """Outputs, buffers afterwards, gradients if asked, and what was drawn."""
+    """Outputs, buffers afterwards, gradients if asked, those of constant inputs excepted, and what was drawn."""
     if isinstance(module, Recording):
         kept: dict[str, Any] = module.answer(key(request, _what(gradients, loss)), (calls, module.inputs))
         return kept
@@ -121,7 +122,8 @@ def answer(
     mine = _prepared(module, request, probe)
     leaves, shape = jax.tree.flatten(arguments(calls[request.call]))
     given = [tensor(leaf, request.dtype, request.seen, probe) for leaf in leaves]
-    floats = {str(i): x.requires_grad_() for i, x in enumerate(given) if _is_float(x)}
+    differentiated = [(str(i), x) for i, x in enumerate(given) if _is_float(x) and str(i) not in constant]
+    floats = {position: x.requires_grad_() for position, x in differentiated} if gradients else {}
     args, kwargs = jax.tree.unflatten(shape, given)
     with torch.enable_grad(), _drawing(request) as draws:
         out = mine(*args, **kwargs)
@@ -129,14 +131,24 @@ def answer(
         if gradients:
             params = {name: p for name, p in mine.named_parameters() if p.requires_grad}
             wanted = [*params.values(), *floats.values()]
-            pulled = [loss(out)] if loss else [x for x in jax.tree.leaves(found["out"]) if x.requires_grad]
-            cotangents = [torch.from_numpy(cotangent(i, x.shape)).to(x) for i, x in enumerate(pulled)]
-            grads = torch.autograd.grad(pulled, wanted, None if loss else cotangents, allow_unused=True)
-            filled = iter([torch.zeros_like(x) if g is None else g for g, x in zip(grads, wanted, strict=True)])
+            outs = [loss(out)] if loss else jax.tree.leaves(found["out"])
+            filled = iter(_pulled_back(outs, wanted, loss is None))
             found["grad"] = {
                 part: {k: next(filled) for k in of} for part, of in (("params", params), ("input", floats))
             }
     return {**_numpy({**found, "buffers": _saved(mine)}), "draws": list(draws)}
+
+
+def _pulled_back(outs: Sequence[Any], wanted: Sequence[Any], randomly: bool) -> list[Any]:
+    """The gradients of a random linear combination of outputs, or of one number; zeros of what has no part in it."""
+    import torch
+
+    pulled = {i: x for i, x in enumerate(outs) if torch.is_tensor(x) and x.requires_grad}
+    along = [torch.from_numpy(cotangent(i, x.shape)).to(x) for i, x in pulled.items()] if randomly else None
+    if not (pulled and wanted):
+        return [torch.zeros_like(x) for x in wanted]
+    grads = torch.autograd.grad(list(pulled.values()), wanted, along, allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for g, x in zip(grads, wanted, strict=True)]
 
 
 def layers(module: Any, calls: Sequence[Call], request: Request, probe: int = 0) -> tuple[list[Event], list[Draw]]:
@@ -210,11 +222,16 @@ def run(
 
 
 def answer_rounding(
-    module: Any, calls: Sequence[Call], request: Request, gradients: bool, loss: Callable[[Any], Any] | None = None
+    module: Any,
+    calls: Sequence[Call],
+    request: Request,
+    gradients: bool,
+    loss: Callable[[Any], Any] | None = None,
+    constant: Collection[str] = (),
 ) -> Any:
     """By how much rounding may change an answer of `answer`."""
     what = key(request, f"rounding {_what(gradients, loss)}")
-    parts = lambda r, probe=0: _without_draws(answer(module, calls, r, gradients, loss, probe))  # noqa: E731
+    parts = lambda r, probe=0: _without_draws(answer(module, calls, r, gradients, loss, constant, probe))  # noqa: E731
     return _rounding(module, what, lambda: parts(request.wide), lambda probe: parts(request, probe))
 
 
