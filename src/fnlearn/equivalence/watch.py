@@ -67,8 +67,9 @@ def watched(both: Pair, params: Any, buffers: Any, given: Sequence[Event] | None
     watch = _Watch(both, params, buffers, given)
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.disable_jit())
-        for target, name, value in _replacements(both.apply):
-            stack.enter_context(mock.patch.object(target, name, value))
+        stack.enter_context(mock.patch.object(Layer, "apply", property(lambda self: _wrapped(self[1], False))))
+        for names, by in list(_replacements(both.apply)):
+            stack.enter_context(_replaced(names, by))
         for intercepting in _flax():
             stack.enter_context(intercepting)
         token = _watching.set(watch)
@@ -283,35 +284,46 @@ class _Namespace:
         return _wrapped(value, True) if isinstance(value, FunctionType) else value
 
 
-def _replacements(fn: Callable[..., Any]) -> Iterator[tuple[Any, str, Any]]:
-    """(target, attribute, value): what is replaced while a model is watched."""
-    yield Layer, "apply", property(lambda self: _wrapped(self[1], False))
-    layers = [module for name, module in sys.modules.items() if name.startswith("fnlearn.nn.")]
-    waiting, seen = [sys.modules.get(inspect.unwrap(fn).__module__), *layers], set[int]()
+def _replacements(fn: Callable[..., Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(the globals of a module, what is replaced in them while a model is watched)."""
+    layers = [vars(module) for name, module in sys.modules.items() if name.startswith("fnlearn.nn.")]
+    waiting, seen = [getattr(inspect.unwrap(fn), "__globals__", {}), *layers], set[int]()
     while waiting:
-        module = waiting.pop()
-        if module is None or id(module) in seen:
+        names = waiting.pop()
+        if id(names) in seen:
             continue
-        seen.add(id(module))
-        for name, value in list(vars(module).items()):
-            if isinstance(value, ModuleType) and (_is_ours(value.__name__) or _is_own(value)):
-                yield module, name, _Namespace(value)
-            elif isinstance(value, FunctionType):
-                home = sys.modules.get(value.__module__)
-                library = _is_ours(value.__module__) and home is not module
-                if library or home is module or _is_own(home):
-                    yield module, name, _wrapped(value, library)
+        seen.add(id(names))
+        replaced: dict[str, Any] = {}
+        for name, value in names.items():
+            if isinstance(value, ModuleType) and (_is_ours(value.__name__) or _is_own(vars(value))):
+                replaced[name] = _Namespace(value)
+            elif isinstance(function := inspect.unwrap(value) if callable(value) else None, FunctionType):
+                home = function.__globals__
+                library = _is_ours(function.__module__) and home is not names
+                if library or home is names or _is_own(home):
+                    replaced[name] = _wrapped(value, library)
                 if not library and _is_own(home):
                     waiting.append(home)
+        yield names, replaced
 
 
-def _is_ours(name: str) -> bool:
-    return name.partition(".")[0] == "fnlearn"
+@contextlib.contextmanager
+def _replaced(names: dict[str, Any], by: dict[str, Any]) -> Iterator[None]:
+    before = {name: names[name] for name in by}
+    names.update(by)
+    try:
+        yield
+    finally:
+        names.update(before)
 
 
-def _is_own(module: ModuleType | None) -> bool:
+def _is_ours(name: str | None) -> bool:
+    return (name or "").partition(".")[0] == "fnlearn"
+
+
+def _is_own(names: dict[str, Any]) -> bool:
     """Whether a module is the user's: neither Python's own nor installed."""
-    file = getattr(module, "__file__", None) or ""
+    file = names.get("__file__") or ""
     return bool(file) and "site-packages" not in file and not file.startswith(sysconfig.get_path("stdlib"))
 
 
