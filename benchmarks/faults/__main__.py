@@ -26,7 +26,7 @@ from fnlearn.equivalence.check import first
 STEPS = 4
 WIDTHS = (8, 12)  # of the correct pairs, each with five seeds
 SEEDS = 5
-RESULT = Path(__file__).parent.parent / "results" / "faults.json"
+RESULT = Path(__file__).with_name("results.json")
 
 
 def main(quick: bool = False, only: str = "") -> int:
