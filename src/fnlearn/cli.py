@@ -161,12 +161,12 @@ def check(
             module, inputs = recording, recording.inputs
             log.print(f"torch's answers are those of {golden}: {recording.made}", soft_wrap=True)
         else:
-            module, inputs = named.torch_side(torch)
+            module, inputs = named.module_and_inputs(torch)
             if golden is not None:
                 with log.status("recording"):
                     room.record(golden, module, inputs, dtypes=dtypes)
                 log.print(f"wrote {golden}", soft_wrap=True)
-        both = named.jax_side(module, jax)
+        both = named.with_port(module, jax)
         with log.status("comparing"):
             answers = room.check(both, inputs, dtypes=dtypes)
         if html is not None:

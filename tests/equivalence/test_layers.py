@@ -298,3 +298,23 @@ def test_what_the_jax_side_does_not_tell_is_named():
     answer = layers(pair(model(), hidden), IDS)
     assert answer.ok
     assert answer.notes == ("the JAX side does not tell 5 modules: table, block.fc, block.norm, block, head",)
+
+
+@jax.jit
+def jitted(params, x):
+    return F.linear(x, **params)
+
+
+def test_compiled_functions_are_told():
+    module = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Linear(3, 2))
+    port = jax.jit(lambda params, x: jitted(params["1"], jitted(params["0"], x)))
+    answer = layers(pair(module, port), INPUT)
+    assert answer.ok
+    assert answer.notes == ()
+
+
+def test_globals_are_as_before():
+    before = dict(globals())
+    layers(pair(model(), outer), IDS)
+    assert all(globals()[name] is value for name, value in before.items())
+    assert isinstance(nn.Linear(2, 2).apply, type(outer))

@@ -51,33 +51,36 @@ def drawn(seen: str, step: int = 0) -> Iterator[list[Draw]]:
 
     class Mode(TorchDispatchMode):
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            out = func(*args, **(kwargs or {}))
-            kind = _KINDS.get(str(func))
-            if kind is None or not out.is_floating_point():
+            given = kwargs or {}
+            out = func(*args, **given)
+            kind, names = _KINDS.get(str(func), ("", ()))
+            if not kind or not out.is_floating_point():
                 return out
-            p = float(kwargs.get("p", args[1] if len(args) > 1 else 0.5)) if kind == "bernoulli" else math.nan
-            low, high = (*args[1:3], *(0.0, 1.0)[len(args) - 1 :]) if kind != "bernoulli" and len(args) > 1 else (0, 1)
+            named = {**_DEFAULTS, **given, **dict(zip(names, args[1:], strict=False))}
+            options = [named[name] for name in names]
+            p = float(options[0]) if kind == "bernoulli" else math.nan
             draws.append(Draw(kind, tuple(out.shape), p, step, len(draws)))
             values = torch.from_numpy(np.array(draws[-1].values, "float64"))
-            if kind == "uniform":
-                values = low + (high - low) * values
-            elif kind == "normal":
-                values = low + high * values  # mean and standard deviation
-            return out.copy_(values if kind == "bernoulli" else values.to(getattr(torch, seen)))
+            if kind == "bernoulli":
+                return out.copy_(values)
+            low, high = options or (0.0, 1.0)
+            scale = high if kind == "normal" else high - low  # the standard deviation, or the width
+            return out.copy_((low + scale * values).to(getattr(torch, seen)))
 
     with Mode():
         yield draws
 
 
-_KINDS = {
-    "aten.bernoulli_.float": "bernoulli",
-    "aten.bernoulli.p": "bernoulli",
-    "aten.rand.default": "uniform",
-    "aten.rand_like.default": "uniform",
-    "aten.uniform_.default": "uniform",
-    "aten.randn.default": "normal",
-    "aten.randn_like.default": "normal",
-    "aten.normal_.default": "normal",
+_DEFAULTS = {"p": 0.5, "from": 0.0, "to": 1.0, "mean": 0.0, "std": 1.0}
+_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {  # of torch's kernels: what they draw, and their options
+    "aten.bernoulli_.float": ("bernoulli", ("p",)),
+    "aten.bernoulli.p": ("bernoulli", ("p",)),
+    "aten.rand.default": ("uniform", ()),
+    "aten.rand_like.default": ("uniform", ()),
+    "aten.uniform_.default": ("uniform", ("from", "to")),
+    "aten.randn.default": ("normal", ()),
+    "aten.randn_like.default": ("normal", ()),
+    "aten.normal_.default": ("normal", ("mean", "std")),
 }
 
 

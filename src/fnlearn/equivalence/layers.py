@@ -64,7 +64,9 @@ def layers(
             theirs, truth = (jax.tree.leaves(side.tree)[:count] for side in (event, reference))
             again = lambda i=i, n=count, rounding=rounding: jax.tree.leaves(rounding()[i])[:n]  # noqa: E731
             same = found.compare(name, theirs, mine, None if exact else truth, rounding=again)
-            if exact and not same and not found.first:
+            if same:
+                unlike = None  # what came of it is right
+            elif exact and not found.first:
                 begin = unlike or event
                 found.first = _place(begin, matched, events)
                 found.problems.append(f"{at}: the first place that differs is {_words(begin, matched, events)}")
@@ -96,20 +98,16 @@ def _matched(both: Pair, events: list[Event], told: list[Told], isolate: bool) -
             same = len(groups) == len(theirs)
             found[path, occurrence] = _nearest(arrays, groups[occurrence]) if same else None
     for event in events:
-        call = found.get((event.path, event.occurrence))
+        call, arrays = found.get((event.path, event.occurrence)), jax.tree.leaves(event.tree)
         if call is None:
             yield OTHER_SHAPE if event.path in unlike and event.what == "out" else None
         elif event.what == "out":
-            yield _fitting(jax.tree.leaves(event.tree), call)
-        elif isolate or call.tapped:
+            yield _fitting(arrays, call)
+        elif isolate or call.tapped or not arrays or len(call.inputs) != len(arrays):
             yield None
         else:
-            given, mine = jax.tree.leaves(event.tree), _values(call.inputs)
-            if len(mine) != len(given):
-                yield None
-            else:
-                laid = _laid(given, mine)
-                yield OTHER_SHAPE if laid is None and given else laid
+            laid = _laid(arrays, _values(call.inputs))
+            yield OTHER_SHAPE if laid is None else laid
 
 
 def _groups(path: str, theirs: list[Arrays], told: list[Told]) -> list[list[Told]]:
@@ -161,10 +159,8 @@ def _place(event: Event, matched: Sequence[Any], events: Sequence[Event]) -> str
     """The module to look into: the one itself, or the nearest told around it if its input is wrong already."""
     if event.what == "out":
         return event.path
-    around = [
-        path for path in _parents(event.path) if path in {e.path for e, m in zip(events, matched, strict=True) if m}
-    ]
-    return around[0] if around else ROOT
+    told = {event.path for event, mine in zip(events, matched, strict=True) if mine}
+    return next((path for path in _parents(event.path) if path in told), ROOT)
 
 
 def _words(event: Event, matched: Sequence[Any], events: Sequence[Event]) -> str:

@@ -13,7 +13,7 @@ from fnlearn.equivalence.pair import Pair, pair
 _loaded = itertools.count()
 
 
-def torch_side(text: str) -> tuple[Any, Call | list[Call]]:
+def module_and_inputs(text: str) -> tuple[Any, Call | list[Call]]:
     """A module and what it is to be called with.
 
     Args: text: `path.py:name`, the name of a `torch.nn.Module` or of what makes one without arguments, after
@@ -38,7 +38,7 @@ def torch_side(text: str) -> tuple[Any, Call | list[Call]]:
     return module, inputs
 
 
-def jax_side(module: Any, text: str) -> Pair:
+def with_port(module: Any, text: str) -> Pair:
     """The pair of a module and its port.
 
     Args: module: a `torch.nn.Module` or a `Recording`. text: `path.py:name`, the name of a `Layer` or of a function as

@@ -33,6 +33,7 @@ from fnlearn.nn import Layer
 from fnlearn.tree import as_numpy
 
 NOTHING = object()
+JITTED = type(jax.jit(lambda: None))
 
 
 class Told(NamedTuple):
@@ -297,7 +298,8 @@ def _replacements(fn: Callable[..., Any]) -> Iterator[tuple[dict[str, Any], dict
         for name, value in names.items():
             if isinstance(value, ModuleType) and (_is_ours(value.__name__) or _is_own(vars(value))):
                 replaced[name] = _Namespace(value)
-            elif isinstance(function := inspect.unwrap(value) if callable(value) else None, FunctionType):
+            elif isinstance(value, FunctionType | JITTED):
+                function = inspect.unwrap(value)
                 home = function.__globals__
                 library = _is_ours(function.__module__) and home is not names
                 if library or home is names or _is_own(home):
