@@ -1,5 +1,6 @@
 """The questions about a pair of models: yes to ports that are right, and no to every fault that was put into one."""
 
+import functools
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import torch
 
 import fnlearn.functional as F
 from fnlearn import nn, tree
-from fnlearn.equivalence import Pair, backward, forward, pair, setup
+from fnlearn.equivalence import Inputs, Pair, backward, check, first, forward, pair, setup
 
 
 def normal(*shape, seed=0):
@@ -244,6 +245,12 @@ def test_setup_names_what_is_wrong(both, problem):
     assert any(found.startswith(problem) for found in answer.problems), answer.problems
 
 
+def test_nothing_else_is_asked_of_what_does_not_fit():
+    for both in (poisoned("4.bias", {}), poisoned("4.bias", {"4.bias": np.zeros(3, "float32")})):
+        (answer,) = check(both, IMAGES)
+        assert first([answer]) == f"setup: {answer.problems[0]}"
+
+
 def test_setup_knows_modes_precision_data_and_dropout():
     module = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(2, 2))
     both = pair(module, nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 2)))
@@ -277,6 +284,58 @@ def test_frozen_parameters_have_no_gradient_to_compare():
     names = {leaf.name for leaf in backward(pair(module, perceptron), (normal(3, 5),), modes=["eval"]).leaves}
     assert not any("first.weight" in name for name in names)
     assert any("first.bias" in name for name in names)
+
+
+def test_both_kinds_of_arguments():
+    both = pair(Reader(), reader)
+    answer = forward(both, Inputs((np.array([[1, 2, 3]]),), {"scale": np.array(2.0)}))
+    assert answer.ok, answer.wrong
+
+
+class Weighted(torch.nn.Module):
+    """Torch refuses to differentiate statistics."""
+
+    def forward(self, x, mean):
+        return torch.nn.functional.batch_norm(x, mean, torch.ones(3, dtype=x.dtype))
+
+
+def test_inputs_that_are_constant():
+    port = lambda params, x, mean: F.batch_norm(x, mean, jnp.ones(3, x.dtype))  # noqa: E731
+    both, inputs = pair(Weighted(), port), (normal(4, 3), normal(3, seed=1))
+    with pytest.raises(RuntimeError):
+        backward(both, inputs, modes=["eval"])
+    answer = backward(both, inputs, modes=["eval"], constant=["1"])
+    assert answer.ok, (answer.problems, answer.wrong)
+    assert {leaf.name for leaf in answer.leaves} == {f"eval.{dtype}.grad.input.0" for dtype in ("float32", "float64")}
+
+
+def one_by_one(params, x):
+    """A layer whose sum is made in another order than torch's."""
+    terms = (x * params["0"]["weight"])[0]
+    return F.relu(functools.reduce(jnp.add, [terms[i] for i in range(len(terms))]).reshape(1, 1))
+
+
+def near_a_kink():
+    """A layer and an input whose sum is zero but for rounding: on one side for torch, on the other here."""
+    for seed in range(200):
+        module, x = torch.nn.Sequential(torch.nn.Linear(64, 1, bias=False), torch.nn.ReLU()), normal(1, 64, seed=seed)
+        x, weight = x.astype("float32"), normal(64, seed=seed + 1000).astype("float32")
+        weight[-1] -= np.float32(np.dot(weight.astype("float64"), x[0].astype("float64")) / x[0, -1])
+        with torch.no_grad():
+            module[0].weight.copy_(torch.from_numpy(weight))
+            theirs = module(torch.from_numpy(x)).item() > 0
+        exact = np.dot(weight.astype("float64"), x[0].astype("float64")) > 0
+        mine = one_by_one({"0": {"weight": weight[None]}}, jnp.asarray(x)).item() > 0
+        if theirs == exact != mine:
+            return module, x
+    raise AssertionError("no such input found")
+
+
+def test_a_number_on_the_other_side_of_a_kink_is_no_fault():
+    """Which side it falls on is a matter of its last bit: torch itself, rounded otherwise, is as far off."""
+    module, x = near_a_kink()
+    assert backward(pair(module, one_by_one), (x,), modes=["eval"]).ok
+    assert not backward(pair(module, lambda params, x: 3 * one_by_one(params, x)), (x,), modes=["eval"]).ok
 
 
 def test_errors():

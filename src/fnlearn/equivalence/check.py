@@ -8,7 +8,7 @@ from fnlearn.equivalence.asked import MODES, Call, Losses
 from fnlearn.equivalence.layers import layers
 from fnlearn.equivalence.outputs import backward, forward
 from fnlearn.equivalence.pair import Pair
-from fnlearn.equivalence.setup import setup
+from fnlearn.equivalence.setup import fits, setup
 
 
 def check(
@@ -23,12 +23,13 @@ def check(
     """Ask everything about two models and one call: setup, layers, forward, backward.
 
     Args: both, inputs, dtypes, modes, key: as for `forward`. losses: as for `backward`.
-    Returns: the answers; the first that is not ok is where to look, and its `first` names the place.
+    Returns: the answers; the first that is not ok is where to look, and its `first` names the place. Where the two
+        don't have the same names and shapes, setup alone is answered.
     Raises: as `forward`.
     """
     asked = {"dtypes": dtypes, "modes": modes, "key": key}
     start = setup(both)
-    if any(problem.startswith(("parameter", "buffer")) or "shapes differ" in problem for problem in start.problems):
+    if not fits(both):
         return (start,)
     return (
         start,

@@ -37,6 +37,14 @@ def setup(both: Pair, data: tuple[Any, Any] | None = None) -> Answer:
     return Answer("setup", tuple(leaves), tuple(problems), facts.notes, problems[0] if problems else "")
 
 
+def fits(both: Pair) -> bool:
+    """Whether parameters and buffers have the same names and shapes, without which nothing else can be asked."""
+    facts = torch_side.facts(both.module)
+    theirs = {name: shape for name, (shape, _) in {**facts.params, **facts.buffers}.items()}
+    mine = {**both.names(both.params), **flatten(both.buffers)}
+    return theirs == {name: tuple(x.shape) for name, x in mine.items()}
+
+
 def _unlike(kind: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{kind} missing on the JAX side: {name}" for name in expected if name not in actual)
     yield from (f"{kind} unexpected on the JAX side: {name}" for name in actual if name not in expected)
