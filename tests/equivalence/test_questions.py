@@ -318,11 +318,12 @@ def one_by_one(params, x):
 def near_a_kink():
     """A layer and an input whose sum is zero but for rounding: on one side for torch, on the other here."""
     for seed in range(200):
-        module, x = torch.nn.Sequential(torch.nn.Linear(64, 1, bias=False), torch.nn.ReLU()), normal(1, 64, seed=seed)
-        x, weight = x.astype("float32"), normal(64, seed=seed + 1000).astype("float32")
+        linear = torch.nn.Linear(64, 1, bias=False)
+        module, x = torch.nn.Sequential(linear, torch.nn.ReLU()), normal(1, 64, seed=seed).astype("float32")
+        weight = normal(64, seed=seed + 1000).astype("float32")
         weight[-1] -= np.float32(np.dot(weight.astype("float64"), x[0].astype("float64")) / x[0, -1])
         with torch.no_grad():
-            module[0].weight.copy_(torch.from_numpy(weight))
+            linear.weight.copy_(torch.from_numpy(weight[None]))
             theirs = module(torch.from_numpy(x)).item() > 0
         exact = np.dot(weight.astype("float64"), x[0].astype("float64")) > 0
         mine = one_by_one({"0": {"weight": weight[None]}}, jnp.asarray(x)).item() > 0
