@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from fnlearn.functional import check
+from fnlearn.functional.dropout import dropout
 from fnlearn.functional.precision import NARROW
 from fnlearn.functional.recurrence import GRU, LSTM, RELU, TANH, Cell, recur
 from fnlearn.functional.typing import ArrayLike
@@ -214,7 +215,7 @@ def _layers(
     final = []
     for i in range(options.num_layers):
         if i and options.train and options.dropout:
-            x = _dropped(x, options.dropout, key, i)
+            x = dropout(x, options.dropout, key=None if key is None else draw.fold_in(key, i))
         outputs = []
         for j in range(i * directions, (i + 1) * directions):
             output, last = _direction(cell, x, tuple(h[j] for h in state), layers[j], mask, bool(j % directions))
@@ -238,15 +239,6 @@ def _direction(
     if mask is not None:
         outputs = jnp.where(jnp.broadcast_to(mask[:, :, None], outputs.shape), outputs, jnp.zeros_like(outputs))
     return outputs, final
-
-
-def _dropped(x: jax.Array, p: float, key: jax.Array | None, layer: int) -> jax.Array:
-    if key is None:
-        raise ValueError("dropout draws a mask: pass key=jax.random.key(...)")
-    if p == 1:
-        return x * 0
-    kept = draw.bernoulli(draw.fold_in(key, layer), 1 - p, x.shape)
-    return jnp.where(kept, x / (1 - p), jnp.zeros_like(x))
 
 
 def _grouped(params: list[jax.Array], options: Options) -> list[Weights]:
