@@ -43,15 +43,15 @@ def answer(
             pulled = {i: x for i, x in enumerate(outs) if jnp.issubdtype(x.dtype, jnp.inexact)}
             return pulled, (plain(out), after)
 
-        @jax.jit
-        def compiled(floats: dict[int, Any], buffers: Any) -> Any:
+        def whole(floats: dict[int, Any], buffers: Any) -> Any:
             if not gradients:
                 return *run(floats, buffers)[1], None
             pulled, pullback, (out, after) = jax.vjp(lambda x: run(x, buffers), floats, has_aux=True)
             along = {i: jnp.asarray(1 if loss else cotangent(i, x.shape), x.dtype) for i, x in pulled.items()}
             return out, after, pullback(along)[0]
 
-        out, after, grads = compiled(floats, buffers)
+        # integers alone may decide shapes, which a compiled program must know beforehand
+        out, after, grads = (jax.jit(whole) if floats else whole)(floats, buffers)
         found = {"out": out, "buffers": flatten(after)}
         if gradients:
             of_params, of_inputs = jax.tree.unflatten(shape, [grads.get(i, x) for i, x in enumerate(leaves)])
