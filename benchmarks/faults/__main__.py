@@ -126,7 +126,8 @@ def pair_of(name: str, side: ModuleType, width: int, seed: int) -> Pair:
                 buffer.add_(torch.rand_like(buffer))
             elif key.endswith("running_mean"):
                 buffer.add_(0.3 * torch.randn_like(buffer))
-    return equivalence.pair(module, getattr(side, name))
+    both = equivalence.pair(module, getattr(side, name))
+    return both._replace(params=side.tree(both.params))
 
 
 def edited(fault: Fault) -> ModuleType:
