@@ -55,7 +55,7 @@ def torch_answers(
     seen: str | None = None,
 ) -> Answers:
     request, call = Request(0, dtype, seen or dtype, False), Inputs(args, kwargs)
-    return _without_draws(torch_side.answer(Function(fn), [call], request, gradients, None, _constants(call)))
+    return torch_side.without_draws(torch_side.answer(Function(fn), [call], request, gradients, None, _constants(call)))
 
 
 def jax_answers(
@@ -77,7 +77,7 @@ def torch_layer(
 ) -> Answers:
     """A module's outputs, the gradients of its floating inputs and parameters, and its buffers afterwards."""
     request, call = Request(0, dtype, seen or dtype, module.training), Inputs(tuple(inputs), named or {})
-    return _without_draws(torch_side.answer(module, [call], request, True, None, constant))
+    return torch_side.without_draws(torch_side.answer(module, [call], request, True, None, constant))
 
 
 def jax_layer(
@@ -106,7 +106,3 @@ def _constants(call: Inputs) -> set[str]:
     """The positions of the keyword arguments, which come after all positional ones."""
     before = len(jax.tree.leaves(call.args))
     return {str(before + i) for i in range(len(jax.tree.leaves(call.kwargs)))}
-
-
-def _without_draws(found: Answers) -> Answers:
-    return {part: tree for part, tree in found.items() if part != "draws"}

@@ -11,7 +11,6 @@ from fnlearn.equivalence.compare import YARDSTICK, Leaf, compare
 from fnlearn.tree import as_numpy
 
 EXACT = 1e-10  # of float64, relative to the largest number beside: rounding doesn't get there, that of float32 does
-DRAWS = "train: not compared, the module draws numbers there that can't be given to both sides"
 
 
 class Answer(NamedTuple):

@@ -16,7 +16,7 @@ import safetensors.numpy
 
 from fnlearn import files
 from fnlearn.equivalence import torch_side
-from fnlearn.equivalence.asked import MODES, Call, Inputs, Request, calls_of, requests
+from fnlearn.equivalence.asked import MODES, Call, Inputs, Request, calls_of
 from fnlearn.equivalence.draws import Draw
 from fnlearn.equivalence.torch_side import Batch, Event, Facts, Recording
 from fnlearn.tree import as_numpy
@@ -50,9 +50,7 @@ def record(
     calls, answers = calls_of(inputs), dict[str, Any]()
     answers["weights"] = torch_side.weights(module)
     answers["draws otherwise"] = torch_side.draws_otherwise(module, calls[0])
-    asked = [
-        request for request in requests(calls, dtypes, modes) if not (request.train and answers["draws otherwise"])
-    ]
+    asked, _ = torch_side.answerable(module, calls, dtypes, modes)
     for request in dict.fromkeys([*asked, *(request.wide for request in asked)]):
         narrow = request.dtype == request.seen != "float64"
         for what, of in (("out", None), ("grad", None), ("loss", loss)):
@@ -114,9 +112,7 @@ def _packed(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
         return tree
     if isinstance(tree, dict):
         return {"dict": [[key, _packed(value, arrays)] for key, value in tree.items()]}
-    if type(tree).__name__ in RECORDS:
-        return {type(tree).__name__: [_packed(value, arrays) for value in tree]}
-    if isinstance(tree, list | tuple):
+    if isinstance(tree, list | tuple):  # the records too
         return {type(tree).__name__: [_packed(value, arrays) for value in tree]}
     name = str(len(arrays))
     arrays[name] = np.array(as_numpy(tree), order="C")

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from fnlearn.equivalence import jax_side, torch_side
-from fnlearn.equivalence.answer import DRAWS, Answer, Findings
-from fnlearn.equivalence.asked import Call, calls_of, requests
+from fnlearn.equivalence.answer import Answer, Findings
+from fnlearn.equivalence.asked import Call, calls_of
 from fnlearn.equivalence.pair import Pair
 from fnlearn.equivalence.torch_side import ROOT, Event
 from fnlearn.equivalence.watch import Told, distance, laid_like
@@ -38,11 +38,9 @@ def layers(
     """
     calls, found = calls_of(inputs), Findings("layers")
     untold: dict[str, None] = {}
-    for request in requests(calls, dtypes, modes):
+    asked, found.notes = torch_side.answerable(both.module, calls, dtypes, modes)
+    for request in asked:
         at = request.among(calls)
-        if request.train and torch_side.draws_otherwise(both.module, calls[0]):
-            found.notes.append(DRAWS)
-            continue
         events, drawn = torch_side.layers(both.module, calls, request)
         if isolate and drawn:
             found.notes.append(f"{at}: layers are not isolated where the model draws random numbers")

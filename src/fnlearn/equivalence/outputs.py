@@ -5,8 +5,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from fnlearn.equivalence import jax_side, torch_side
-from fnlearn.equivalence.answer import DRAWS, Answer, Findings
-from fnlearn.equivalence.asked import MODES, Call, Losses, calls_of, requests
+from fnlearn.equivalence.answer import Answer, Findings
+from fnlearn.equivalence.asked import MODES, Call, Losses, calls_of
 from fnlearn.equivalence.pair import Pair
 
 
@@ -45,7 +45,7 @@ def backward(
 
     Args: both, inputs, dtypes, modes, key: as for `forward`. losses: (torch's, JAX's), each of which makes a number of
         the output; without them the gradients of a random linear combination of all outputs are compared. constant:
-            positions of inputs that are not differentiated, such as "1", counted over all arrays of a call.
+        positions of inputs that are not differentiated, such as "1", counted over all arrays of a call.
     Returns: an `Answer`; leaves are named mode.dtype.grad.params.NAME and mode.dtype.grad.input.POSITION, counted over
         all arrays of the inputs. Its `first` is the parameter nearest to the loss whose gradient differs: backwards,
         errors spread from there.
@@ -67,11 +67,9 @@ def _asked(
 ) -> Answer:
     calls, found, gradients = calls_of(inputs), Findings(question), "grad" in parts
     theirs_loss, my_loss = losses or (None, None)
-    for request in requests(calls, dtypes, modes):
+    asked, found.notes = torch_side.answerable(both.module, calls, dtypes, modes)
+    for request in asked:
         at = request.among(calls)
-        if request.train and torch_side.draws_otherwise(both.module, calls[0]):
-            found.notes.append(DRAWS)
-            continue
         theirs = torch_side.answer(both.module, calls, request, gradients, theirs_loss, constant)
         exact = request.dtype == "float64"
         wide = None if exact else torch_side.answer(both.module, calls, request.wide, gradients, theirs_loss, constant)

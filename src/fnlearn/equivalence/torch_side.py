@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnlearn.equivalence.asked import Call, Request, arguments, cotangent, has_x64, plain
+from fnlearn.equivalence.asked import Call, Request, arguments, cotangent, has_x64, plain, requests
 from fnlearn.equivalence.draws import Draw, drawn
 from fnlearn.tree import as_numpy
 
 Batch = tuple[Call, Any]
 Trajectory = dict[str, dict[str, np.ndarray]]
 ROOT = "(root)"
+DRAWS = "train: not compared, the module draws numbers there that can't be given to both sides"
 PROBES = 8  # of ways to round; which side of a kink a number falls on is seen by half of them
 
 
@@ -172,8 +173,7 @@ def layers(module: Any, calls: Sequence[Call], request: Request, probe: int = 0)
 
     def left(path: str) -> Callable[..., None]:
         def hook(part: Any, args: Any, out: Any) -> None:
-            occurrence = sum(event.path == path and event.what == "out" for event in events)
-            events.append(Event(path, occurrence, "out", type(part).__name__, _numpy(plain(out))))
+            events.append(Event(path, counts[path], "out", type(part).__name__, _numpy(plain(out))))
 
         return hook
 
@@ -231,7 +231,7 @@ def answer_rounding(
 ) -> Any:
     """By how much rounding may change an answer of `answer`."""
     what = key(request, f"rounding {_what(gradients, loss)}")
-    parts = lambda r, probe=0: _without_draws(answer(module, calls, r, gradients, loss, constant, probe))  # noqa: E731
+    parts = lambda r, probe=0: without_draws(answer(module, calls, r, gradients, loss, constant, probe))  # noqa: E731
     return _rounding(module, what, lambda: parts(request.wide), lambda probe: parts(request, probe))
 
 
@@ -272,7 +272,8 @@ def _error(x: np.ndarray, exact: np.ndarray) -> float:
     return float(distance[np.isfinite(distance)].max(initial=0))
 
 
-def _without_draws(found: dict[str, Any]) -> dict[str, Any]:
+def without_draws(found: dict[str, Any]) -> dict[str, Any]:
+    """An answer's arrays alone."""
     return {part: tree for part, tree in found.items() if part != "draws"}
 
 
@@ -308,6 +309,16 @@ def draws_otherwise(module: Any, call: Call) -> bool:
             with drawn("float32"):
                 outs.append(jax.tree.leaves(plain(copy.deepcopy(module).train().float()(*args, **kwargs))))
     return any(not np.array_equal(as_numpy(a), as_numpy(b), equal_nan=True) for a, b in zip(*outs, strict=True))
+
+
+def answerable(
+    module: Any, calls: Sequence[Call], dtypes: Sequence[str], modes: Sequence[str]
+) -> tuple[list[Request], list[str]]:
+    """What can be asked of a module, and a note where training can't, since it draws what can't be given to it."""
+    asked = requests(calls, dtypes, modes)
+    if not (any(request.train for request in asked) and draws_otherwise(module, calls[0])):
+        return asked, []
+    return [request for request in asked if not request.train], [DRAWS]
 
 
 def key(request: Request, what: str) -> str:

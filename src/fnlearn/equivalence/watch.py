@@ -88,9 +88,7 @@ class _Watch:
         self.open: list[str] = []
         self.groups = 0
         self.modules = {path: frozenset(names) for path, names in torch_side.facts(both.module).modules.items()}
-        leaves = jax.tree_util.tree_flatten_with_path(params)[0]
-        named = _torch_names(both, params)
-        self.names = {id(x): named[i] for i, (_, x) in enumerate(leaves)}
+        self.names = dict(zip(map(id, jax.tree.leaves(params)), _torch_names(both, params), strict=True))
         self.state = {id(x) for x in jax.tree.leaves(buffers)}
         self.given: dict[tuple[str, int], Any] | None = None
         if given is not None:
