@@ -1,7 +1,7 @@
 """Normalisations: numbers divided by a statistic of the numbers around them.
 
-Statistics of float16 and bfloat16 are float32. The derivative of a standardised array is written down, so that the
-backward pass keeps the answer alone and reads it once.
+Statistics of float16 and bfloat16 are float32. The derivative of a standardised array is written down: it needs the
+input and its statistics alone, and reads them once.
 """
 
 import math
@@ -291,12 +291,16 @@ def _standardised(x: jax.Array, axes: Axes, eps: float) -> tuple[jax.Array, jax.
 def _(
     axes: Axes, eps: float, primals: tuple[jax.Array], tangents: tuple[jax.Array]
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]:
+    # Behind barriers the two statistics are what is kept, and the rest is computed again from x: XLA:CPU would store the
+    # answer and its factors in full size, a third more temporaries.
     (x,), (dx,) = primals, tangents
-    y, mean, var = _standardised(x, axes, eps)
-    dmean, along = dx.mean(axes, keepdims=True), (y * dx).mean(axes, keepdims=True)
-    inverse = lax.rsqrt(var + eps)
-    dy = (dx - dmean - y * along) * inverse
-    return (y, mean, var), (dy, dmean, 2 * along / inverse)
+    mean = lax.optimization_barrier(x.mean(axes, keepdims=True))
+    centred = x - mean
+    var = (centred * centred).mean(axes, keepdims=True)
+    inverse = lax.optimization_barrier(lax.rsqrt(var + eps))
+    y, scaled = centred * inverse, dx * inverse
+    dmean, along = scaled.mean(axes, keepdims=True), (y * scaled).mean(axes, keepdims=True)
+    return (y, mean, var), (scaled - dmean - y * along, dmean / inverse, 2 * along / inverse**2)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1, 2))
