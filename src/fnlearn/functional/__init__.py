@@ -45,6 +45,7 @@ from fnlearn.functional.dropout import alpha_dropout, dropout, dropout1d, dropou
 from fnlearn.functional.embedding import embedding, embedding_bag, embedding_bag_update, embedding_update, one_hot
 from fnlearn.functional.fold import fold, unfold
 from fnlearn.functional.grid import affine_grid, grid_sample
+from fnlearn.functional.keys import split_key
 from fnlearn.functional.linear import bilinear, linear
 from fnlearn.functional.loss import (
     binary_cross_entropy,
@@ -235,6 +236,7 @@ __all__ = [
     "silu",
     "smooth_l1_loss",
     "soft_margin_loss",
+    "split_key",
     "softmax",
     "softmin",
     "softplus",

@@ -1,0 +1,510 @@
+"""A torch model's calls, recorded one by one while it runs on tensors that have shapes but no numbers.
+
+A `TorchFunctionMode` sees every call of the public API once, and nothing of what happens inside it; calls of modules
+are seen at `torch.nn.Module.__call__`. Sizes of the inputs are symbols, so that what follows from a shape is told from
+what is a constant.
+"""
+
+import builtins
+import copy
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
+from torch.fx.experimental.symbolic_shapes import (
+    DimDynamic,
+    GuardOnDataDependentSymNode,
+    ShapeEnv,
+    StatelessSymbolicContext,
+)
+from torch.nn.utils.stateless import _reparametrize_module
+from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils._sympy.printers import PythonPrinter
+
+from fnlearn.port.errors import PortError
+from fnlearn.port.graph import NORMS, Inst, Op, Sym, Val, Where, inlined, mapped
+
+__all__ = ["Trace", "trace"]
+
+TORCH = os.path.dirname(torch.__file__) + os.sep
+HERE = os.path.dirname(__file__) + os.sep
+PREFIXES = {
+    "torch.nn.functional.": "F.",
+    "torch._C._nn.": "F.",
+    "torch._C.TensorBase.": "",
+    "torch.Tensor.": "",
+    "torch.functional.": "",
+    "torch._C._linalg.": "linalg.",
+    "torch._C._fft.": "fft.",
+    "torch._C._special.": "special.",
+    "torch.": "",
+}
+SILENT = {"requires_grad_", "requires_grad.__set__", "retain_grad", "register_hook", "__set__", "is_nested"}
+VALUES_NEEDED = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero"}
+DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
+
+
+class Trace:
+    """A recorded call of a model: the root's `Inst`, and how the source calls sizes.
+
+    sizes: names of symbolic sizes by (module call, expression). held: every tensor the model holds, by path.
+    """
+
+    def __init__(self, root: Inst, sizes: dict[tuple[int, str], str], held: dict[str, tuple[str, torch.Tensor]]):
+        self.root, self.sizes, self.held = root, sizes, held
+
+
+def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: bool) -> Trace:
+    """Run a copy of the model in one mode, and say what it did."""
+    module = copy.deepcopy(module).train(train)
+    env = ShapeEnv()
+    fake_mode = FakeTensorMode(shape_env=env, allow_non_fake_inputs=True)
+    recorder = _Recorder(module, fake_mode)
+
+    def given(leaf: Any) -> Any:
+        return recorder.faked(leaf, dynamic) if isinstance(leaf, torch.Tensor) else leaf
+
+    # lists and the like are passed on as they are, with other leaves
+    inputs = torch.utils._pytree.tree_map(given, (args, dict(kwargs)))
+    with torch.enable_grad(), _patched(recorder), fake_mode, _reparametrize_module(module, recorder.state):
+        with recorder:
+            module(*inputs[0], **inputs[1])
+        recorder.note_reassigned(module)
+    return Trace(recorder.root, recorder.sizes, recorder.held)
+
+
+class _Recorder(TorchFunctionMode):
+    def __init__(self, module: torch.nn.Module, fake_mode: FakeTensorMode):
+        super().__init__()
+        self.fake_mode = fake_mode
+        self.stack: list[Inst] = []
+        self.root: Any = None
+        self.quiet = 0
+        self.alive: list[Any] = []  # so that an id is one object's for the whole trace
+        self.vals: dict[int, Val] = {}
+        self.stale: set[int] = set()
+        self.views: dict[int, tuple[torch.Tensor, str, tuple[Any, ...]]] = {}
+        self.fakes: dict[int, torch.Tensor] = {}
+        self.sizes: dict[tuple[int, str], str] = {}
+        self.symbols: dict[Any, Any] = {}
+        self.paths = {id(part): path for path, part in module.named_modules()}
+        self.held: dict[str, tuple[str, torch.Tensor]] = {}
+        self.attributes = {
+            id(value): f"{path}.{name}" if path else name
+            for path, part in module.named_modules()
+            for name, value in vars(part).items()
+            if isinstance(value, torch.Tensor)
+        }
+        self.state = self._faked_state(module)
+
+    # what the model holds
+
+    def _faked_state(self, module: torch.nn.Module) -> dict[str, torch.Tensor]:
+        state = {}
+        for kind, named in (
+            ("param", module.named_parameters(remove_duplicate=False)),
+            ("buffer", module.named_buffers(remove_duplicate=False)),
+        ):
+            for path, tensor in named:
+                _refuse_tensor(tensor, path)
+                if id(tensor) not in self.fakes:
+                    self._hold(tensor, kind, path)
+                state[path] = self.fakes[id(tensor)]
+        return state
+
+    def _hold(self, tensor: torch.Tensor, kind: str, path: str) -> torch.Tensor:
+        fake = self.fake_mode.from_tensor(tensor.detach(), static_shapes=True)
+        if isinstance(tensor, torch.nn.Parameter):
+            fake = torch.nn.Parameter(fake, tensor.requires_grad)
+        self.fakes[id(tensor)] = fake
+        self.held[path] = kind, tensor
+        self.alive.append(tensor)
+        self._bind(fake, kind, path)
+        return fake
+
+    def faked(self, tensor: torch.Tensor, dynamic: bool) -> torch.Tensor:
+        """An input without numbers; its sizes are symbols."""
+        _refuse_tensor(tensor, "an input")
+        if id(tensor) not in self.fakes:
+            if dynamic:
+                context = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.DYNAMIC] * tensor.ndim)
+                fake = self.fake_mode.from_tensor(tensor.detach(), symbolic_context=context)
+            else:
+                fake = self.fake_mode.from_tensor(tensor.detach(), static_shapes=True)
+            self.alive.append(tensor)
+            self.fakes[id(tensor)] = fake.requires_grad_(tensor.requires_grad)
+            self._bind(fake)
+        return self.fakes[id(tensor)]
+
+    def _constant(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor that the model holds as neither parameter nor buffer."""
+        if id(tensor) not in self.fakes:
+            path = self.attributes.get(id(tensor)) or f"constant_{len(self.held)}"
+            self._hold(tensor, "constant", path)
+        return self.fakes[id(tensor)]
+
+    # values
+
+    def _size(self, value: Any) -> Any:
+        """A plain number, or the expression of a symbolic one; symbols are called in the order in which they come."""
+        if not isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool):
+            return value
+        expression = value.node.expr
+        if expression.is_number:
+            return int(expression) if isinstance(value, torch.SymInt) else float(expression)
+        for symbol in sorted(expression.free_symbols, key=str):
+            self.symbols.setdefault(symbol, type(symbol)(f"s{len(self.symbols)}", integer=True, positive=True))
+        return Sym(PythonPrinter().doprint(expression.xreplace(self.symbols)))
+
+    def _bind(self, tensor: torch.Tensor, kind: str = "value", path: str = "") -> Val:
+        shape = tuple(self._size(size) for size in tensor.shape)
+        val = Val(shape, str(tensor.dtype).removeprefix("torch."), kind, path)
+        self.alive.append(tensor)
+        self.vals[id(tensor)] = val
+        self.stale.discard(id(tensor))
+        return val
+
+    def _val(self, tensor: torch.Tensor, where: Where) -> Val:
+        if id(tensor) in self.stale:
+            raise PortError(
+                f"{self._place(where)}: a tensor is used after a view of it, or what it is a view of, was changed in "
+                "place; change a copy, or use the value that the in-place call returns"
+            )
+        return self.vals[id(tensor)] if id(tensor) in self.vals else self._bind(tensor)
+
+    def frozen(self, structure: Any, where: Where) -> Any:
+        """The structure with a Val for each tensor and a Sym for each symbolic number."""
+
+        def leaf(value: Any) -> Any:
+            if isinstance(value, torch.Tensor):
+                return self._val(value, where)
+            return self._size(value) if isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool) else value
+
+        return mapped(leaf, _plain(structure))
+
+    def _place(self, where: Where) -> str:
+        path = self.stack[-1].path if self.stack else ""
+        kind = self.stack[-1].kind.__name__ if self.stack else "the model"
+        return f"{where}, in {path or 'the model itself'} ({kind})"
+
+    # calls of torch's functions
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = api_name(func)
+        if self.quiet or not self.stack or name in SILENT:
+            return func(*args, **kwargs)
+        frame = self._user_frame()
+        self._note_names(frame)
+        where = _where(frame)
+        if torch.is_autocast_enabled("cpu"):
+            raise PortError(f"{self._place(where)}: autocast is not ported; cast explicitly with .to(torch.bfloat16)")
+        if name in VALUES_NEEDED:
+            raise PortError(f"{self._place(where)}: {name}() needs a tensor's numbers, which a traced program has not")
+        args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
+        before = self.frozen((args, kwargs), where)
+        tensors = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        versions = [tensor._version for tensor in tensors]
+        with self._told(where, name):
+            out = func(*args, **kwargs)
+        changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
+        changed = [t for t in changed if id(t) == id(tensors[0])] or changed[:1]
+        if changed:
+            self._record_change(name, before, changed[0], where)
+        elif any(isinstance(leaf, torch.Tensor) for leaf in _leaves(out)):
+            out = self._record(name, args, before, out, tensors, where)
+        return out
+
+    def _known(self, leaf: Any) -> Any:
+        if isinstance(leaf, torch.Tensor) and not isinstance(leaf, FakeTensor) and id(leaf) not in self.vals:
+            return self._constant(leaf)
+        return leaf
+
+    def _record(self, name: str, args: Any, before: Any, out: Any, tensors: list[Any], where: Where) -> Any:
+        if isinstance(out, torch.Tensor) and any(out is tensor for tensor in tensors):
+            self.quiet += 1
+            base, out = out, torch.ops.aten.alias.default(out)
+            self.quiet -= 1
+            self.views[id(out)] = base, "alias", ()
+        elif isinstance(out, torch.Tensor) and tensors and _storage(out) == _storage(tensors[0]):
+            self.views[id(out)] = tensors[0], name, before[0][1:]
+        for leaf in _leaves(out):
+            if isinstance(leaf, torch.Tensor):
+                self._bind(leaf)
+        outs = self.frozen(out, where)
+        self.stack[-1].body.append(self._op(name, *before, outs, where))
+        return out
+
+    def _op(self, name: str, args: Any, kwargs: Any, outs: Any, where: Where) -> Op:
+        return Op(name, args, kwargs, outs, where, self.stack[-1].path, not torch.is_grad_enabled())
+
+    def _record_change(self, name: str, before: Any, tensor: torch.Tensor, where: Where) -> None:
+        """An in-place call: the same tensor is another value from here on, and so is what it is a view of."""
+        args, kwargs = before
+        kwargs = {key: value for key, value in kwargs.items() if key not in ("inplace", "out")}
+        self._rebind(tensor, self._op(_functional(name), args, kwargs, None, where), where)
+
+    def _rebind(self, tensor: torch.Tensor, op: Op, where: Where) -> None:
+        old = self.vals[id(tensor)]
+        op.outs = new = self._bind(tensor)
+        new.names = dict(old.names)
+        self.stack[-1].body.append(op)
+        if old.kind in ("param", "constant"):
+            raise PortError(f"{self._place(where)}: {old.path!r} is changed in place; only buffers can be")
+        if old.path:
+            self._write(old.path, new)
+        shared = {id(t) for t in self.alive if isinstance(t, FakeTensor) and _storage(t) == _storage(tensor)}
+        shared.discard(id(tensor))
+        if id(tensor) in self.views:
+            base, kind, rest = self.views[id(tensor)]
+            shared.discard(id(base))
+            if kind == "alias":
+                self._rebind(base, self._op("alias", (new,), {}, None, where), where)
+            elif kind == "__getitem__":
+                written = self._op("__setitem__", (self.vals[id(base)], *rest, new), {}, None, where)
+                self._rebind(base, written, where)
+            else:
+                shared.add(id(base))
+        self.stale |= {t for t in shared if t not in self.stale and self.vals.get(t) is not None}
+        self.stale.discard(id(tensor))
+
+    def _write(self, path: str, val: Val) -> None:
+        """A buffer's new value, which leaves the module that was called last."""
+        val.path = path
+        self.stack[-1].writes[path] = val
+
+    @contextmanager
+    def _told(self, where: Where, name: str) -> Iterator[None]:
+        try:
+            yield
+        except DATA_DEPENDENT as error:
+            raise PortError(
+                f"{self._place(where)}: {name} depends on a tensor's numbers, which a traced program has not; "
+                "use torch.where, a mask, or a fixed size"
+            ) from error
+
+    # calls of modules
+
+    def call(self, original: Callable[..., Any], module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
+        """A module's call, recorded with all that happens inside."""
+        if self.quiet or (not self.stack and id(module) not in self.paths):
+            return original(module, *args, **kwargs)
+        frame = self._user_frame()
+        where = _where(frame)
+        self._note_names(frame)
+        args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
+        given = self.frozen(_bound(module, args, kwargs), where)
+        inst = Inst(self.paths.get(id(module), ""), type(module), module, given, where)
+        if self.stack:
+            self.stack[-1].body.append(inst)
+        else:
+            self.root = inst
+        self.stack.append(inst)
+        for name, value in given.items():
+            if isinstance(value, Val):
+                value.names.setdefault(id(inst), name)
+        try:
+            if type(module) in NORMS and module.track_running_stats and module.running_mean is not None:
+                out = self._norm(original, module, args, kwargs, where)
+            else:
+                out = original(module, *args, **kwargs)
+            inst.outs = self.frozen(out, where)
+        finally:
+            self.stack.pop()
+        if self.stack:
+            self._note_names(frame)
+        return out
+
+    def _norm(self, original: Callable[..., Any], module: Any, args: Any, kwargs: Any, where: Where) -> Any:
+        """A normalisation that keeps running statistics: torch changes them out of sight."""
+        names = ("running_mean", "running_var", "num_batches_tracked")
+        old = [self._val(getattr(module, name), where) for name in names]
+        x = self._val(args[0] if args else next(iter(kwargs.values())), where)
+        weight, bias = (None if p is None else self._val(p, where) for p in (module.weight, module.bias))
+        self.quiet += 1
+        out = original(module, *args, **kwargs)
+        self.quiet -= 1
+        inst, new = self.stack[-1], [Val(val.shape, val.dtype) for val in old]
+        momentum: Any = module.momentum
+        if module.momentum is None:
+            momentum = Val((), "float32")
+        if "Batch" in type(module).__name__:
+            counted = self._op("add", (old[2], module.training), {}, new[2], where)
+        else:
+            counted = self._op("alias", (old[2],), {}, new[2], where)
+        inst.body.append(counted)
+        if module.momentum is None:
+            inst.body.append(self._op("reciprocal", (new[2],), {}, momentum, where))
+        kind = "batch_norm_update" if "Batch" in type(module).__name__ else "instance_norm_update"
+        arguments = (x, old[0], old[1], weight, bias, module.training, momentum, module.eps)
+        inst.body.append(self._op(f"F.{kind}", arguments, {}, (self._bind(out), new[0], new[1]), where))
+        for name, before, val in zip(names, old, new, strict=True):
+            self.vals[id(getattr(module, name))] = val
+            self._write(before.path, val)
+        return out
+
+    def note_reassigned(self, module: torch.nn.Module) -> None:
+        """Buffers that were given another tensor, as in `self.mean = 0.9 * self.mean + …`."""
+        for path, tensor in module.named_buffers(remove_duplicate=False):
+            val = self.vals.get(id(tensor))
+            if val is not None and val.kind == "value" and val.path != path:
+                val.path = path
+                self.root.writes[path] = val
+
+    # where the user's code is, and what it calls things
+
+    def _user_frame(self) -> FrameType | None:
+        forward = getattr(self._owner().kind.forward, "__code__", None) if self.stack else None
+        frame = sys._getframe(2)
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if frame.f_code is forward:
+                return frame
+            if file.startswith(HERE):
+                if frame.f_code is trace.__code__:
+                    return None
+            elif not file.startswith(TORCH) and not file.startswith("<frozen"):
+                return frame
+            frame = frame.f_back  # type: ignore[assignment]
+        return None
+
+    def _owner(self) -> Inst:
+        """The module call whose function the current code will stand in."""
+        return next((inst for inst in reversed(self.stack) if not inlined(inst.kind)), self.stack[0])
+
+    def _note_names(self, frame: FrameType | None) -> None:
+        if frame is None or not self.stack or frame.f_code.co_name.startswith("<"):
+            return
+        owner = self._owner()
+        for name, value in frame.f_locals.items():
+            if isinstance(value, torch.Tensor) and id(value) in self.vals:
+                self.vals[id(value)].names.setdefault(id(owner), name)
+            elif isinstance(value, torch.SymInt) and isinstance(size := self._size(value), Sym):
+                self.sizes.setdefault((id(owner), size.text), name)
+            elif isinstance(value, list | tuple) and len(value) < 64:
+                for i, item in enumerate(value):
+                    if isinstance(item, torch.Tensor) and id(item) in self.vals:
+                        self.vals[id(item)].names.setdefault(id(owner), f"{name}_{i}")
+
+
+def api_name(func: Any) -> str:
+    """The name of a function or method of torch's: `F.linear`, `add`, `linalg.norm`, `shape` for the attribute."""
+    name = resolve_name(func) or getattr(func, "__name__", str(func))
+    for prefix, short in PREFIXES.items():
+        if name.startswith(prefix):
+            name = short + name.removeprefix(prefix)
+            break
+    return name.removesuffix(".__get__")
+
+
+def _functional(name: str) -> str:
+    """The name without what says that it works in place."""
+    if name.startswith("__i") and name.endswith("__") and name not in ("__invert__",):
+        return "__" + name[3:]
+    return name[:-1] if name.endswith("_") and not name.endswith("__") else name
+
+
+def _plain(structure: Any) -> Any:
+    """Dataclasses and mappings of other libraries as dicts; lists and tuples as they are."""
+    if isinstance(structure, Mapping):
+        return {key: _plain(value) for key, value in structure.items()}
+    if isinstance(structure, list):
+        return [_plain(value) for value in structure]
+    if isinstance(structure, tuple):
+        return tuple(_plain(value) for value in structure)
+    return structure
+
+
+def _leaves(structure: Any) -> Iterator[Any]:
+    if isinstance(structure, Mapping):
+        for part in structure.values():
+            yield from _leaves(part)
+    elif isinstance(structure, list | tuple):
+        for part in structure:
+            yield from _leaves(part)
+    else:
+        yield structure
+
+
+def _bound(module: torch.nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Arguments by the names of `forward`."""
+    signature = inspect.signature(module.forward)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError:
+        return {**{f"input_{i}": arg for i, arg in enumerate(args)}, **kwargs}
+    given: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            given |= {f"{name}_{i}": part for i, part in enumerate(value)}
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            given |= value
+        else:
+            given[name] = value
+    return given
+
+
+def _where(frame: FrameType | None) -> Where:
+    if frame is None:
+        return Where()
+    return Where(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def _refuse_tensor(tensor: torch.Tensor, what: str) -> None:
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        kind = "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
+        raise PortError(f"{what} is a {kind} tensor; use a dense one of a floating or integer dtype")
+    if tensor.device.type != "cpu":
+        raise PortError(f"{what} is on {tensor.device}; move the model and its inputs to the CPU first: model.cpu()")
+
+
+@contextmanager
+def _patched(recorder: _Recorder) -> Iterator[None]:
+    """Module calls are recorded; what has a derivative of its own is refused; checkpoints are plain calls."""
+    original, length = torch.nn.Module.__call__, builtins.len
+    apply = torch.autograd.Function.apply
+    checkpoint = torch.utils.checkpoint.checkpoint
+
+    def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return recorder.call(original, module, args, kwargs)
+
+    def refused(cls: type, *args: Any, **kwargs: Any) -> Any:
+        raise PortError(
+            f"{recorder._place(_where(recorder._user_frame()))}: {cls.__name__} is an autograd function with a "
+            "derivative of its own; write it with jax.custom_vjp, or use plain operations"
+        )
+
+    def plainly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        own = ("use_reentrant", "context_fn", "determinism_check", "debug", "preserve_rng_state", "early_stop")
+        return function(*args, **{key: value for key, value in kwargs.items() if key not in own})
+
+    def sized(value: Any) -> Any:  # len() returns nothing but a number; what a tensor has may be a symbol
+        return value.shape[0] if isinstance(value, FakeTensor) and value.ndim else length(value)
+
+    builtins.len = sized
+    torch.nn.Module.__call__ = call  # type: ignore[method-assign,assignment]
+    torch.autograd.Function.apply = classmethod(refused)  # type: ignore[assignment]
+    torch.utils.checkpoint.checkpoint = plainly  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        builtins.len = length
+        torch.nn.Module.__call__ = original  # type: ignore[method-assign]
+        torch.autograd.Function.apply = apply  # type: ignore[method-assign]
+        torch.utils.checkpoint.checkpoint = checkpoint

@@ -1,0 +1,173 @@
+"""Expressions as syntax trees: a row's template with the call's arguments in the places of their names.
+
+A tensor or a size is a name without a text yet: the node's attribute `val` holds the `Val`, `sym` the symbol.
+"""
+
+import ast
+import inspect
+import math
+from types import SimpleNamespace
+from typing import Any
+
+from fnlearn.port.graph import Op, Sym, Val
+from fnlearn.port.merge import Mode
+from fnlearn.port.ops import Dtype, Row, bound
+
+__all__ = ["hole", "node", "written"]
+
+ONE_FOR_ALL = {"stride", "padding", "dilation", "kernel_size", "output_padding", "output_size", "scale_factor"}
+
+
+def written(op: Op, row: Row) -> ast.expr | list[ast.expr]:
+    """The expression of a call, or a list with one for each of its outputs."""
+    values = bound(op, row)
+    if "dtype" in row.signature.parameters and "device" in row.signature.parameters:
+        values.dtype = _made_dtype(op, values)
+    template = row.template(values) if callable(row.template) else row.template
+    if isinstance(template, list):
+        return [_filled(text, values, row) for text in template]
+    return _filled(template, values, row)
+
+
+def hole(val: Val) -> ast.expr:
+    """A name to be, for a value."""
+    name = ast.Name("_", ast.Load())
+    name.val = val  # type: ignore[attr-defined]
+    return name
+
+
+def node(value: Any) -> ast.expr:
+    """A value as an expression."""
+    if isinstance(value, Val):
+        return hole(value)
+    if isinstance(value, Sym):
+        return _Symbols().visit(ast.parse(value.text, mode="eval").body)
+    if isinstance(value, Mode):
+        return _by_mode(value)
+    if isinstance(value, Dtype) or str(value).startswith("torch."):
+        return _dtype(value.name if isinstance(value, Dtype) else str(value).removeprefix("torch."))
+    if isinstance(value, tuple | list):
+        parts = [node(part) for part in value]
+        if isinstance(value, tuple) and all(_literal(part) for part in value):
+            return ast.Constant(value)
+        return ast.Tuple(parts, ast.Load()) if isinstance(value, tuple) else ast.List(parts, ast.Load())
+    if isinstance(value, dict):
+        return ast.Dict([node(key) for key in value], [node(part) for part in value.values()])
+    if isinstance(value, slice):
+        return ast.Call(ast.Name("slice", ast.Load()), [node(p) for p in (value.start, value.stop, value.step)], [])
+    if isinstance(value, float) and not math.isfinite(value):
+        name = ast.parse("jnp.nan" if math.isnan(value) else "jnp.inf" if value > 0 else "-jnp.inf", mode="eval").body
+        return name
+    if value is None or isinstance(value, bool | int | float | complex | str):
+        return ast.Constant(value)
+    if value is Ellipsis:
+        return ast.Constant(...)
+    raise TypeError(f"a {type(value).__name__} has no expression: {value!r}")
+
+
+def _literal(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, bool | int | str)
+
+
+def _by_mode(mode: Mode) -> ast.expr:
+    train: ast.expr = ast.Name("train", ast.Load())
+    if (mode.train, mode.evaluation) == (True, False):
+        return train
+    if (mode.train, mode.evaluation) == (False, True):
+        return ast.UnaryOp(ast.Not(), train)
+    return ast.IfExp(train, node(mode.train), node(mode.evaluation))
+
+
+def _dtype(name: str) -> ast.expr:
+    """int64, float64 and complex128 are JAX's own widest, so that they are the narrow ones without x64."""
+    widest = {"int64": "int", "float64": "float", "complex128": "complex", "bool": "bool"}
+    text = widest.get(name) or f"jnp.{name}"
+    return ast.parse(text, mode="eval").body
+
+
+def _made_dtype(op: Op, values: SimpleNamespace) -> Dtype | None:
+    """The dtype of what is made, where JAX's default is another."""
+    out = op.outs.dtype
+    like = getattr(values, "input", None)
+    if op.name.endswith("_like") and isinstance(like, Val) and like.dtype == out:
+        return None
+    return None if out == "int64" and op.name == "arange" else Dtype(out)
+
+
+class _Symbols(ast.NodeTransformer):
+    def visit_Name(self, name: ast.Name) -> ast.expr:
+        if name.id not in ("math", "min", "max", "int", "float", "round"):
+            name.sym = name.id  # type: ignore[attr-defined]
+        return name
+
+
+def _filled(text: str, values: SimpleNamespace, row: Row) -> ast.expr:
+    return _Filled(vars(values), row.signature).visit(ast.parse(text, mode="eval").body)
+
+
+class _Filled(ast.NodeTransformer):
+    def __init__(self, values: dict[str, Any], signature: inspect.Signature):
+        self.values, self.signature = values, signature
+
+    def visit_Name(self, name: ast.Name) -> ast.expr:
+        return node(self.values[name.id]) if name.id in self.values and name.id not in MODULES else name
+
+    def visit_Subscript(self, subscript: ast.Subscript) -> ast.expr:
+        if isinstance(subscript.slice, ast.Name) and subscript.slice.id in self.values:
+            return ast.Subscript(self.visit(subscript.value), _index(self.values[subscript.slice.id]), ast.Load())
+        return self.generic_visit(subscript)  # type: ignore[return-value]
+
+    def visit_Call(self, call: ast.Call) -> ast.expr:
+        args: list[ast.expr] = []
+        for arg in call.args:
+            if isinstance(arg, ast.Starred) and isinstance(arg.value, ast.Name) and arg.value.id in self.values:
+                args += [node(part) for part in self.values[arg.value.id]]
+            else:
+                args.append(self.visit(arg))
+        keywords = []
+        for keyword in call.keywords:
+            name = keyword.value.id if isinstance(keyword.value, ast.Name) else ""
+            if name not in self.values:
+                keywords.append(ast.keyword(keyword.arg, self.visit(keyword.value)))
+                continue
+            value = _one_for_all(name, self.values[name])
+            parameter = self.signature.parameters.get(name)
+            if parameter is not None and parameter.default is not inspect.Parameter.empty:
+                keywords.append(ast.keyword(keyword.arg, node(value)))
+                if not isinstance(value, Val | Sym | Mode) and _same(value, parameter.default):
+                    keywords[-1].default = True  # type: ignore[attr-defined]
+            elif not keywords and not (isinstance(value, Val) and value.kind == "param"):
+                args.append(node(value))
+            else:
+                keywords.append(ast.keyword(keyword.arg, node(value)))
+        return ast.Call(self.visit(call.func), args, keywords)
+
+
+MODULES = ("jax", "jnp", "F")
+
+
+def _same(value: Any, default: Any) -> bool:
+    return type(value) in (type(default), int, float, bool) and not isinstance(default, Val) and value == default
+
+
+def _one_for_all(name: str, value: Any) -> Any:
+    """(2, 2) as 2, where torch's functions take one number for every dimension."""
+    if name in ONE_FOR_ALL and isinstance(value, tuple | list) and value and all(isinstance(v, int | float) for v in value):
+        return value[0] if len(set(value)) == 1 else tuple(value)
+    return value
+
+
+def _index(value: Any) -> ast.expr:
+    """What stands between the brackets."""
+    if isinstance(value, slice):
+        parts = [None if part is None else node(part) for part in (value.start, value.stop, value.step)]
+        return ast.Slice(*parts)
+    if isinstance(value, tuple):
+        return ast.Tuple([_index(part) for part in value], ast.Load())
+    if isinstance(value, list):
+        return ast.Call(ast.parse("jnp.array", mode="eval").body, [node(value)], [])
+    return node(value)
+
+

@@ -1,0 +1,130 @@
+"""What a traced model is made of: values, operations, and calls of modules, as plain data."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+__all__ = ["NORMS", "Call", "Inst", "Op", "Sym", "Val", "Where", "inlined", "mapped", "values"]
+
+NORMS = (  # they keep running statistics, which torch changes out of sight
+    torch.nn.BatchNorm1d,
+    torch.nn.BatchNorm2d,
+    torch.nn.BatchNorm3d,
+    torch.nn.SyncBatchNorm,
+    torch.nn.InstanceNorm1d,
+    torch.nn.InstanceNorm2d,
+    torch.nn.InstanceNorm3d,
+)
+FUNCTIONS = (  # torch's own modules that are functions of their own in the source
+    *NORMS,
+    torch.nn.MultiheadAttention,
+    torch.nn.Transformer,
+    torch.nn.TransformerEncoder,
+    torch.nn.TransformerDecoder,
+    torch.nn.TransformerEncoderLayer,
+    torch.nn.TransformerDecoderLayer,
+)
+
+
+@dataclass(eq=False)
+class Val:
+    """One tensor at one time: what changes it in place makes another.
+
+    shape: numbers and `Sym`. kind: "value" for what is computed or given; "param", "buffer" or "constant" for what the
+    model holds under `path`. A value with a path is a newer one of that buffer. names: how the source calls it, by the
+    module whose code that is.
+    """
+
+    shape: tuple[Any, ...]
+    dtype: str
+    kind: str = "value"
+    path: str = ""
+    names: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sym:
+    """A number that follows from the shapes of the inputs: an expression in their symbols."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in the user's code; file is empty where there is none."""
+
+    file: str = ""
+    line: int = 0
+    function: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.file else "code without a file"
+
+
+@dataclass(eq=False)
+class Op:
+    """A call of torch's public API. args and kwargs hold Val and Sym where the call held tensors and sizes."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outs: Any
+    where: Where
+    module: str
+    stopped: bool = False  # under `no_grad`: no gradient passes
+
+
+@dataclass(eq=False)
+class Inst:
+    """A call of a module: what went in, what came out, and what it did on the way.
+
+    writes: the values that buffers have in the end, by path. scopes: under which numbers values are named as this
+    module's code names them; its own where none are given.
+    """
+
+    path: str
+    kind: type
+    module: Any
+    args: dict[str, Any]
+    where: Where
+    body: list["Op | Inst"] = field(default_factory=list)
+    outs: Any = None
+    writes: dict[str, Val] = field(default_factory=dict)
+    scopes: tuple[int, ...] = ()
+
+
+Call = Op | Inst
+
+
+def values(structure: Any) -> Iterator[Any]:
+    """Every Val and Sym in a structure of lists, tuples, dicts and slices, in order."""
+    if isinstance(structure, Val | Sym):
+        yield structure
+    elif isinstance(structure, dict):
+        for part in structure.values():
+            yield from values(part)
+    elif isinstance(structure, list | tuple | set | frozenset):
+        for part in structure:
+            yield from values(part)
+    elif isinstance(structure, slice):
+        yield from values((structure.start, structure.stop, structure.step))
+
+
+def mapped(change: Callable[[Any], Any], structure: Any) -> Any:
+    """The structure with every leaf changed; named tuples become tuples."""
+    if isinstance(structure, dict):
+        return {key: mapped(change, part) for key, part in structure.items()}
+    if isinstance(structure, list):
+        return [mapped(change, part) for part in structure]
+    if isinstance(structure, tuple):
+        return tuple(mapped(change, part) for part in structure)
+    if isinstance(structure, slice):
+        return slice(*(mapped(change, part) for part in (structure.start, structure.stop, structure.step)))
+    return change(structure)
+
+
+def inlined(kind: type) -> bool:
+    """Whether calls of a module stand in its caller's function: torch's own layers and containers do."""
+    return kind.__module__.startswith("torch.nn.") and kind not in FUNCTIONS

@@ -1,0 +1,163 @@
+"""One graph of two: what a model does in training and what it does in evaluation.
+
+Where the two differ in numbers alone, the number depends on `train`; where they differ in what is done, a module has
+two bodies.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fnlearn.port.graph import Call, Inst, Op, Val, inlined, mapped
+
+__all__ = ["Fork", "Mode", "merge"]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A constant with one value in training and another in evaluation."""
+
+    train: Any
+    evaluation: Any
+
+
+@dataclass(eq=False)
+class Fork:
+    """Two bodies of a module, each with what it returns and writes."""
+
+    train: Inst
+    evaluation: Inst
+
+
+class _DifferentError(Exception):
+    """The two graphs do different things."""
+
+
+def merge(train: Inst, evaluation: Inst) -> Inst:
+    """A graph that holds for both modes, made of the one of evaluation."""
+    return _inst(train, evaluation, {})
+
+
+def _inst(train: Inst, evaluation: Inst, same: dict[int, Val]) -> Inst:
+    if (train.path, train.kind) != (evaluation.path, evaluation.kind):
+        raise _DifferentError
+    args = _merged(train.args, evaluation.args, same)
+    merged = Inst(evaluation.path, evaluation.kind, evaluation.module, args, evaluation.where)
+    inner = dict(same)
+    try:
+        merged.body = _body(train.body, evaluation.body, inner)
+        merged.outs = _merged(train.outs, evaluation.outs, inner)
+        if train.writes.keys() != evaluation.writes.keys():
+            raise _DifferentError
+        merged.writes = {p: _merged(train.writes[p], evaluation.writes[p], inner) for p in train.writes}
+    except _DifferentError:
+        if inlined(train.kind) and train.path:
+            raise
+        merged.body = [Fork(_renamed(train, same), evaluation)]  # type: ignore[list-item]
+        _link(train.outs, evaluation.outs, same)
+        merged.outs, merged.writes = evaluation.outs, evaluation.writes | {p: Val((), "") for p in train.writes}
+    else:
+        same |= inner
+    _copy_names(merged, train, evaluation)
+    return merged
+
+
+def _body(train: list[Call], evaluation: list[Call], same: dict[int, Val]) -> list[Call]:
+    if len(train) != len(evaluation):
+        raise _DifferentError
+    body: list[Call] = []
+    for one, other in zip(train, evaluation, strict=True):
+        if isinstance(one, Inst) and isinstance(other, Inst):
+            body.append(_inst(one, other, same))
+        elif isinstance(one, Op) and isinstance(other, Op) and (one.name, one.stopped) == (other.name, other.stopped):
+            args, kwargs = _merged((one.args, one.kwargs), (other.args, other.kwargs), same)
+            _link(one.outs, other.outs, same)
+            body.append(Op(other.name, args, kwargs, other.outs, other.where, other.module, other.stopped))
+        else:
+            raise _DifferentError
+    return body
+
+
+def _merged(train: Any, evaluation: Any, same: dict[int, Val]) -> Any:
+    """The structure of evaluation; constants that differ become a Mode."""
+    if isinstance(train, Val) and isinstance(evaluation, Val):
+        if _counterpart(train, same, evaluation) is not evaluation:
+            raise _DifferentError
+        return evaluation
+    if isinstance(train, Val) or isinstance(evaluation, Val) or type(train) is not type(evaluation):
+        if _constant(train) and _constant(evaluation):
+            return Mode(train, evaluation)
+        raise _DifferentError
+    if isinstance(train, dict):
+        if list(train) != list(evaluation):
+            raise _DifferentError
+        return {key: _merged(train[key], evaluation[key], same) for key in train}
+    if isinstance(train, list | tuple):
+        if len(train) != len(evaluation):
+            raise _DifferentError
+        return type(train)(_merged(a, b, same) for a, b in zip(train, evaluation, strict=True))
+    if isinstance(train, slice):
+        parts = [(train.start, evaluation.start), (train.stop, evaluation.stop), (train.step, evaluation.step)]
+        return slice(*(_merged(a, b, same) for a, b in parts))
+    if _equal(train, evaluation):
+        return evaluation
+    if _constant(train):
+        return Mode(train, evaluation)
+    raise _DifferentError
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return bool(one == other) or (one != one and other != other)
+
+
+def _constant(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _counterpart(val: Val, same: dict[int, Val], hint: Val) -> Val | None:
+    """The value of evaluation that stands for one of training: what the model holds and is given is met first."""
+    if id(val) not in same and (val.kind, val.path) == (hint.kind, hint.path) and val.shape == hint.shape:
+        if val.kind != "value" or not any(v is hint for v in same.values()):
+            same[id(val)] = hint
+    return same.get(id(val))
+
+
+def _link(train: Any, evaluation: Any, same: dict[int, Val]) -> None:
+    """Outputs of the two sides, paired."""
+    if isinstance(train, Val) and isinstance(evaluation, Val) and train.shape == evaluation.shape:
+        same[id(train)] = evaluation
+        for scope, name in train.names.items():
+            evaluation.names.setdefault(scope, name)
+    elif isinstance(train, dict) and isinstance(evaluation, dict) and list(train) == list(evaluation):
+        for key in train:
+            _link(train[key], evaluation[key], same)
+    elif isinstance(train, list | tuple) and isinstance(evaluation, list | tuple) and len(train) == len(evaluation):
+        for a, b in zip(train, evaluation, strict=True):
+            _link(a, b, same)
+    elif train is not evaluation and not (_constant(train) and _constant(evaluation) and _equal(train, evaluation)):
+        raise _DifferentError
+
+
+def _renamed(inst: Inst, same: dict[int, Val]) -> Inst:
+    """The graph of training with the values that come from outside called as in evaluation."""
+
+    def other(value: Any) -> Any:
+        return same.get(id(value), value) if isinstance(value, Val) else value
+
+    def call(part: Call) -> Call:
+        if isinstance(part, Op):
+            return Op(part.name, mapped(other, part.args), mapped(other, part.kwargs), part.outs, part.where,
+                      part.module, part.stopped)  # fmt: skip
+        args, outs = mapped(other, part.args), mapped(other, part.outs)
+        renamed = Inst(part.path, part.kind, part.module, args, part.where, [call(p) for p in part.body], outs)
+        renamed.writes = dict(part.writes)
+        _copy_names(renamed, part)
+        return renamed
+
+    changed = call(inst)
+    assert isinstance(changed, Inst)
+    return changed
+
+
+def _copy_names(merged: Inst, *sources: Inst) -> None:
+    """Names that values have in the code of a module hold for the merged module too."""
+    merged.scopes = tuple(scope for source in sources for scope in (source.scopes or (id(source),)))

@@ -1,0 +1,264 @@
+"""The whole text: one function for each kind of module, callees first, and `apply` at the end."""
+
+import ast
+import copy
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+from fnlearn.port.capture import Trace
+from fnlearn.port.function import Function, Model, build
+from fnlearn.port.graph import Inst, Sym, Val, Where, inlined, values
+from fnlearn.port.merge import Fork
+from fnlearn.port.names import comment, identifier, snake_case
+from fnlearn.port.source import comments, start
+
+__all__ = ["program"]
+
+HEAD = "import jax\nimport jax.numpy as jnp\n\nimport fnlearn.functional as F\n"
+
+
+def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str]) -> str:
+    """The source of a model, as it was recorded."""
+    params = [path for path, (kind, _) in trace.held.items() if kind == "param"]
+    buffers = [path for path, (kind, _) in trace.held.items() if kind != "param"]
+    model = Model(sizes, _roots(root), params, buffers)
+    functions: list[Function] = []
+    for level in _levels(root):
+        built = [build(inst, model) for inst in level]
+        groups: dict[str, list[Function]] = {}
+        for function in built:
+            groups.setdefault(_form(function), []).append(function)
+            model.functions[id(function.inst)] = function
+        for group in groups.values():
+            _share(group)
+            functions.append(group[0])
+            group[0].name = _free_name(group[0], functions)
+            for function in group:
+                function.name = group[0].name
+    texts = [_text(function) for function in functions]
+    return _formatted("\n\n".join([HEAD, *texts, _apply(functions[-1])]))
+
+
+def _levels(root: Inst) -> list[list[Inst]]:
+    """The calls that are functions of their own, those that call none of the others first."""
+    levels: dict[int, list[Inst]] = {}
+
+    def height(inst: Inst) -> int:
+        below = max((height(i) for i in _called(inst.body)), default=-1) + 1
+        levels.setdefault(below, []).append(inst)
+        return below
+
+    height(root)
+    return [levels[key] for key in sorted(levels)]
+
+
+def _called(body: list[Any]) -> Iterator[Inst]:
+    for call in body:
+        if isinstance(call, Fork):
+            yield from _called(call.train.body)
+            yield from _called(call.evaluation.body)
+        elif isinstance(call, Inst):
+            if inlined(call.kind):
+                yield from _called(call.body)
+            else:
+                yield call
+
+
+def _roots(root: Inst) -> dict[str, tuple[Val, int]]:
+    found: dict[str, tuple[Val, int]] = {}
+    for val in values(root.args):
+        if isinstance(val, Val):
+            for i, size in enumerate(val.shape):
+                if isinstance(size, Sym):
+                    found.setdefault(size.text, (val, i))
+    return found
+
+
+# one function for several modules
+
+
+def _form(function: Function) -> str:
+    """What the functions of equal modules have in common: everything but numbers."""
+    abstract = [ast.dump(_Abstract().visit(copy.deepcopy(line))) for line, _ in function.lines]
+    names = [name for name, _ in (*function.arguments, *function.foreign)]
+    return repr((function.inst.kind, names, function.params, function.buffers, function.writes, abstract))
+
+
+class _Abstract(ast.NodeTransformer):
+    def visit_Constant(self, constant: ast.Constant) -> ast.expr:
+        return constant if isinstance(constant.value, str) else ast.Constant("·")
+
+    def visit_UnaryOp(self, operation: ast.UnaryOp) -> ast.expr:
+        return self.generic_visit(operation)  # type: ignore[return-value]
+
+
+def _share(group: list[Function]) -> None:
+    """The constants in which the functions of a group differ become keyword arguments."""
+    found = [list(_constants(function)) for function in group]
+    taken: dict[str, tuple[Any, ...]] = {}
+    for places in zip(*found, strict=True):
+        different = tuple(_key(constant) for constant, _ in places)
+        if len(set(different)) == 1:
+            continue
+        base = identifier(places[0][1])
+        name, i = base, 1
+        while name in taken and taken[name] != different:
+            i += 1
+            name = f"{base}_{i}"
+        taken[name] = different
+        for function, (constant, _) in zip(group, places, strict=True):
+            function.slots[name] = constant.value
+            constant.slot = name  # type: ignore[attr-defined]
+    for function in group:
+        function.lines = [(_Slots().visit(line), where) for line, where in function.lines]
+
+
+def _key(constant: ast.Constant) -> tuple[str, str]:
+    return type(constant.value).__name__, repr(constant.value)
+
+
+def _constants(function: Function) -> Iterator[tuple[ast.Constant, str]]:
+    """The numbers of a function in order, each with the name of the argument it is given as."""
+
+    def visit(tree: ast.AST, name: str) -> Iterator[tuple[ast.Constant, str]]:
+        if isinstance(tree, ast.Constant):
+            if not isinstance(tree.value, str):
+                yield tree, name
+            return
+        if isinstance(tree, ast.keyword):
+            yield from visit(tree.value, tree.arg or name)
+            return
+        for child in ast.iter_child_nodes(tree):
+            yield from visit(child, name)
+
+    for line, _ in function.lines:
+        yield from visit(line, "size")
+
+
+class _Slots(ast.NodeTransformer):
+    """Constants by the names of their slots; what is the default anyway is left out."""
+
+    def visit_keyword(self, keyword: ast.keyword) -> ast.keyword | None:
+        if getattr(keyword, "default", False) and not any(hasattr(n, "slot") for n in ast.walk(keyword.value)):
+            return None
+        return self.generic_visit(keyword)  # type: ignore[return-value]
+
+    def visit_Constant(self, constant: ast.Constant) -> ast.expr:
+        return ast.Name(constant.slot, ast.Load()) if hasattr(constant, "slot") else constant
+
+
+def _free_name(function: Function, functions: list[Function]) -> str:
+    base = snake_case(function.inst.kind.__name__)
+    taken = {other.name for other in functions if other is not function} | {"apply"}
+    if base not in taken:
+        return base
+    own = _child_names(function)
+    for other in functions:
+        if other.name == base:
+            differing = [name for name in own if name not in _child_names(other)]
+            if differing and (name := f"{base}_{identifier(differing[0])}") not in taken:
+                return name
+    i = 2
+    while f"{base}_{i}" in taken:
+        i += 1
+    return f"{base}_{i}"
+
+
+def _child_names(function: Function) -> list[str]:
+    return [name for name, _ in function.inst.module.named_children()]
+
+
+# text
+
+
+def _text(function: Function) -> str:
+    kind = function.inst.kind
+    lines = [f"def {function.name}({_parameters(function)}):  # {comment(f'{kind.__module__}.{kind.__qualname__}')}"]
+    seen: set[Where] = set()
+    for line, where in function.lines:
+        place = start(where)
+        above, behind = comments(place) if place.file and place not in seen else ([], "")
+        seen.add(place)
+        text = _unparsed(line)
+        lines += [f"    {said}" for said in above]
+        first, *rest = text.split("\n")
+        lines.append(f"    {first}  {behind}" if behind else f"    {first}")
+        lines += [f"    {part}" for part in rest]
+    return "\n".join(lines)
+
+
+def _unparsed(line: ast.stmt) -> str:
+    if isinstance(line, ast.Return) and isinstance(line.value, ast.Tuple) and line.value.elts:
+        return f"return {', '.join(ast.unparse(part) for part in line.value.elts)}"
+    return ast.unparse(ast.fix_missing_locations(line))
+
+
+def _parameters(function: Function) -> str:
+    names = [name for name, there in (("params", function.params), ("buffers", function.buffers)) if there]
+    names += [name for name, _ in (*function.arguments, *function.foreign)]
+    keywords = [*function.slots]
+    keywords += [text for text, there in (("train=False", function.train), ("key=None", function.key)) if there]
+    return ", ".join([*names, *(["*", *keywords] if keywords else [])])
+
+
+def _apply(root: Function) -> str:
+    """The function that every port has: all it could need comes in, and the buffers come out."""
+    signature, lines = ["params", "buffers"], []
+    expressions: dict[int, str] = {}
+    for name, value in root.inst.args.items():
+        safe = identifier(name)
+        if any(isinstance(v, Val) for v in values(value)):
+            signature.append(safe)
+            _enter(value, safe, expressions)
+        else:
+            signature.append(f"{safe}={_default(value)}")
+            if not isinstance(value, Sym):
+                lines.append(f"    if {safe} != {_default(value)}:")
+                lines.append(f"        raise ValueError(f\"the model was ported with {safe}={_quoted(value)}, got {{{safe}!r}}\")")
+    call = [name for name, there in (("params", root.params), ("buffers", root.buffers)) if there]
+    call += [expressions[id(val)] for _, val in (*root.arguments, *root.foreign)]
+    call += [f"{name}={name}" for name, there in (("train", root.train), ("key", root.key)) if there]
+    made = f"{root.name}({', '.join(call)})"
+    result = f"    return {made}" if root.writes else f"    return {made}, buffers"
+    head = f"def apply({', '.join(_ordered(signature))}, *, train=False, key=None):"
+    doc = '    """The whole model: what it returns, and its buffers as they are afterwards."""'
+    return "\n".join([head, doc, *lines, result])
+
+
+def _ordered(signature: list[str]) -> list[str]:
+    """Once one has a default, those after it have one too."""
+    ordered: list[str] = []
+    for name in signature:
+        ordered.append(name if "=" in name or not any("=" in n for n in ordered) else f"{name}=None")
+    return ordered
+
+
+def _default(value: Any) -> str:
+    return repr(value) if value is None or isinstance(value, bool | int | float | str) else "None"
+
+
+def _quoted(value: Any) -> str:
+    return repr(repr(value) if isinstance(value, str) else value).replace("{", "{{").replace("}", "}}").replace('"', "'").replace("\\", "")
+
+
+def _enter(value: Any, expression: str, expressions: dict[int, str]) -> None:
+    if isinstance(value, Val):
+        expressions.setdefault(id(value), expression)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            _enter(part, f"{expression}[{key!r}]", expressions)
+    elif isinstance(value, list | tuple):
+        for i, part in enumerate(value):
+            _enter(part, f"{expression}[{i}]", expressions)
+
+
+def _formatted(text: str) -> str:
+    from ruff.__main__ import find_ruff_bin
+
+    done = subprocess.run(
+        [find_ruff_bin(), "format", "--line-length", "120", "-"], input=text, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"the source that was written is not Python: {done.stderr}\n{text}")
+    return done.stdout

@@ -1,0 +1,63 @@
+"""What the user's own file says at a place: where a statement begins, and which comments belong to it."""
+
+import ast
+import io
+import linecache
+import tokenize
+from functools import cache
+
+from fnlearn.port.graph import Where
+from fnlearn.port.names import comment
+
+__all__ = ["comments", "start"]
+
+
+def start(where: Where) -> Where:
+    """The first line of the statement that a place is in."""
+    return Where(where.file, _starts(where.file).get(where.line, where.line), where.function)
+
+
+def comments(where: Where) -> tuple[list[str], str]:
+    """The comment lines above a statement, and the comment at its end."""
+    said, alone, first = _comments(where.file), _alone(where.file), where.line
+    above = []
+    while first - 1 in alone:
+        first -= 1
+        above.append(comment(said[first]))
+    lines = [line for line, begin in _starts(where.file).items() if begin == where.line] or [where.line]
+    behind = [said[line] for line in lines if line in said]
+    return above[::-1], comment(behind[-1]) if behind else ""
+
+
+@cache
+def _starts(file: str) -> dict[int, int]:
+    """For each line of a simple statement the line on which it begins."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):
+        return {}
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt) and not hasattr(node, "body"):
+            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                found[line] = node.lineno
+    return found
+
+
+@cache
+def _comments(file: str) -> dict[int, str]:
+    found = {}
+    try:
+        for token in tokenize.generate_tokens(io.StringIO("".join(linecache.getlines(file))).readline):
+            if token.type == tokenize.COMMENT:
+                found[token.start[0]] = token.string
+    except (tokenize.TokenError, SyntaxError, IndentationError):
+        return found
+    return found
+
+
+@cache
+def _alone(file: str) -> set[int]:
+    """The lines that hold a comment and nothing else."""
+    lines = linecache.getlines(file)
+    return {line for line in _comments(file) if lines[line - 1].lstrip().startswith("#")}
