@@ -33,7 +33,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._sympy.printers import PythonPrinter
 
 from fnlearn.port.errors import PortError
-from fnlearn.port.graph import NORMS, Inst, Op, Sym, Val, Where, inlined, mapped
+from fnlearn.port.graph import NORMS, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
 
 __all__ = ["Trace", "trace"]
 
@@ -52,6 +52,8 @@ PREFIXES = {
 }
 SILENT = {"requires_grad_", "requires_grad.__set__", "retain_grad", "register_hook", "__set__", "is_nested"}
 VALUES_NEEDED = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero"}
+SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
+PLAIN = (bool, int, float, complex, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
 
 
@@ -65,8 +67,11 @@ class Trace:
         self.root, self.sizes, self.held = root, sizes, held
 
 
-def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: bool) -> Trace:
-    """Run a copy of the model in one mode, and say what it did."""
+def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: int) -> Trace:
+    """Run a copy of the model in one mode, and say what it did.
+
+    Args: dynamic: how many of each input's dimensions are symbols, from the first on.
+    """
     module = copy.deepcopy(module).train(train)
     env = ShapeEnv()
     fake_mode = FakeTensorMode(shape_env=env, allow_non_fake_inputs=True)
@@ -77,10 +82,11 @@ def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, A
 
     # lists and the like are passed on as they are, with other leaves
     inputs = torch.utils._pytree.tree_map(given, (args, dict(kwargs)))
-    with torch.enable_grad(), _patched(recorder), fake_mode, _reparametrize_module(module, recorder.state):
+    with torch.enable_grad(), torch.backends.mkldnn.flags(enabled=False), _patched(recorder), fake_mode, _reparametrize_module(module, recorder.state):
         with recorder:
             module(*inputs[0], **inputs[1])
         recorder.note_reassigned(module)
+        recorder.settle_sizes(env)
     return Trace(recorder.root, recorder.sizes, recorder.held)
 
 
@@ -98,6 +104,8 @@ class _Recorder(TorchFunctionMode):
         self.fakes: dict[int, torch.Tensor] = {}
         self.sizes: dict[tuple[int, str], str] = {}
         self.symbols: dict[Any, Any] = {}
+        self.expressions: dict[str, Any] = {}
+        self.every: list[Val] = []
         self.paths = {id(part): path for path, part in module.named_modules()}
         self.held: dict[str, tuple[str, torch.Tensor]] = {}
         self.attributes = {
@@ -133,12 +141,13 @@ class _Recorder(TorchFunctionMode):
         self._bind(fake, kind, path)
         return fake
 
-    def faked(self, tensor: torch.Tensor, dynamic: bool) -> torch.Tensor:
+    def faked(self, tensor: torch.Tensor, dynamic: int) -> torch.Tensor:
         """An input without numbers; its sizes are symbols."""
         _refuse_tensor(tensor, "an input")
         if id(tensor) not in self.fakes:
             if dynamic:
-                context = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.DYNAMIC] * tensor.ndim)
+                kinds = [DimDynamic.DYNAMIC if i < dynamic else DimDynamic.STATIC for i in range(tensor.ndim)]
+                context = StatelessSymbolicContext(dynamic_sizes=kinds)
                 fake = self.fake_mode.from_tensor(tensor.detach(), symbolic_context=context)
             else:
                 fake = self.fake_mode.from_tensor(tensor.detach(), static_shapes=True)
@@ -158,19 +167,47 @@ class _Recorder(TorchFunctionMode):
 
     def _size(self, value: Any) -> Any:
         """A plain number, or the expression of a symbolic one; symbols are called in the order in which they come."""
-        if not isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool):
+        if not isinstance(value, SYMBOLIC):
             return value
         expression = value.node.expr
         if expression.is_number:
             return int(expression) if isinstance(value, torch.SymInt) else float(expression)
         for symbol in sorted(expression.free_symbols, key=str):
             self.symbols.setdefault(symbol, type(symbol)(f"s{len(self.symbols)}", integer=True, positive=True))
-        return Sym(PythonPrinter().doprint(expression.xreplace(self.symbols)))
+        renamed = expression.xreplace(self.symbols)
+        text = PythonPrinter().doprint(renamed)
+        self.expressions[text] = renamed
+        return Sym(text)
+
+    def settle_sizes(self, env: ShapeEnv) -> None:
+        """Symbols that turned out to be equal, or a number, are called alike everywhere."""
+        first: dict[Any, Any] = {}
+        settled = {}
+        for symbol, ours in self.symbols.items():
+            now = env.replace(symbol)
+            settled[ours] = first.setdefault(now, now if now.is_number else ours if now.is_symbol else now)
+        same = {text: expression.xreplace(settled) for text, expression in self.expressions.items()}
+
+        def number(value: Any) -> Any:
+            if not isinstance(value, Sym):
+                return value
+            expression = same[value.text]
+            return int(expression) if expression.is_number else Sym(PythonPrinter().doprint(expression))
+
+        for val in self.every:
+            val.shape = tuple(number(size) for size in val.shape)
+        _rewrite(self.root, lambda leaf: number(leaf))
+        self.sizes = {
+            (scope, size.text): name
+            for (scope, text), name in self.sizes.items()
+            if isinstance(size := number(Sym(text)), Sym)
+        }
 
     def _bind(self, tensor: torch.Tensor, kind: str = "value", path: str = "") -> Val:
         shape = tuple(self._size(size) for size in tensor.shape)
         val = Val(shape, str(tensor.dtype).removeprefix("torch."), kind, path)
         self.alive.append(tensor)
+        self.every.append(val)
         self.vals[id(tensor)] = val
         self.stale.discard(id(tensor))
         return val
@@ -189,7 +226,9 @@ class _Recorder(TorchFunctionMode):
         def leaf(value: Any) -> Any:
             if isinstance(value, torch.Tensor):
                 return self._val(value, where)
-            return self._size(value) if isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool) else value
+            if isinstance(value, PLAIN) or value is None or value is Ellipsis:
+                return value
+            return self._size(value) if isinstance(value, SYMBOLIC) else Opaque(type(value).__name__)
 
         return mapped(leaf, _plain(structure))
 
@@ -415,6 +454,15 @@ def _functional(name: str) -> str:
     return name[:-1] if name.endswith("_") and not name.endswith("__") else name
 
 
+def _rewrite(inst: Inst, change: Callable[[Any], Any]) -> None:
+    inst.args, inst.outs = mapped(change, inst.args), mapped(change, inst.outs)
+    for call in inst.body:
+        if isinstance(call, Inst):
+            _rewrite(call, change)
+        else:
+            call.args, call.kwargs = mapped(change, call.args), mapped(change, call.kwargs)
+
+
 def _plain(structure: Any) -> Any:
     """Dataclasses and mappings of other libraries as dicts; lists and tuples as they are."""
     if isinstance(structure, Mapping):
@@ -497,6 +545,12 @@ def _patched(recorder: _Recorder) -> Iterator[None]:
     def sized(value: Any) -> Any:  # len() returns nothing but a number; what a tensor has may be a symbol
         return value.shape[0] if isinstance(value, FakeTensor) and value.ndim else length(value)
 
+    def hinted(mask: Any, is_causal: bool | None = None, size: int | None = None) -> bool:
+        return is_causal is True  # torch compares the mask's numbers; the mask is used in either case
+
+    transformer = torch.nn.modules.transformer
+    detect = transformer._detect_is_causal_mask
+    transformer._detect_is_causal_mask = hinted
     builtins.len = sized
     torch.nn.Module.__call__ = call  # type: ignore[method-assign,assignment]
     torch.autograd.Function.apply = classmethod(refused)  # type: ignore[assignment]
@@ -505,6 +559,7 @@ def _patched(recorder: _Recorder) -> Iterator[None]:
         yield
     finally:
         builtins.len = length
+        transformer._detect_is_causal_mask = detect
         torch.nn.Module.__call__ = original  # type: ignore[method-assign]
         torch.autograd.Function.apply = apply  # type: ignore[method-assign]
         torch.utils.checkpoint.checkpoint = checkpoint

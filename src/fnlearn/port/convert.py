@@ -11,6 +11,7 @@ import torch
 
 from fnlearn import tree
 from fnlearn.port.capture import Trace, trace
+from fnlearn.port.errors import PortError
 from fnlearn.port.merge import merge
 from fnlearn.port.program import program
 
@@ -51,10 +52,31 @@ def convert(
     Raises: PortError that names the place and what to change, for what can't be ported.
     """
     given = args if isinstance(args, tuple) else (args,)
-    train, evaluation = (trace(module, given, kwargs or {}, mode, dynamic_shapes) for mode in (True, False))
-    root = merge(train.root, evaluation.root)
-    source = program(root, evaluation, evaluation.sizes | train.sizes)
+    train, evaluation, reason = _traced(module, given, kwargs or {}, (99, 1, 0) if dynamic_shapes else (0,))
+    root = merge(train.root, evaluation.root) if train is not evaluation else evaluation.root
+    source = program(root, evaluation, evaluation.sizes | train.sizes, reason)
     return Port(source, *_weights(evaluation), imported(source))
+
+
+def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: tuple[int, ...]) -> tuple[Trace, Trace, str]:
+    """The two modes, with as many symbolic sizes as torch's own functions stand; and why there is no training."""
+    for dims in dynamic:
+        try:
+            evaluation = trace(module, args, kwargs, False, dims)
+        except PortError:
+            raise
+        except Exception:  # torch says by many kinds of error that a function of its own needs a number
+            if dims == dynamic[-1]:
+                raise
+            continue
+        try:
+            return trace(module, args, kwargs, True, dims), evaluation, ""
+        except PortError as error:
+            return evaluation, evaluation, str(error)
+        except Exception:
+            if dims == dynamic[-1]:
+                raise
+    raise AssertionError("dynamic is not empty")
 
 
 def imported(source: str, name: str = "fnlearn_port") -> ModuleType:

@@ -9,7 +9,7 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
-from fnlearn.port.graph import Op, Sym, Val
+from fnlearn.port.graph import Opaque, Op, Sym, Val
 from fnlearn.port.merge import Mode
 from fnlearn.port.ops import Dtype, Row, bound
 
@@ -62,6 +62,8 @@ def node(value: Any) -> ast.expr:
         return ast.Constant(value)
     if value is Ellipsis:
         return ast.Constant(...)
+    if isinstance(value, Opaque):
+        return ast.Constant(None)
     raise TypeError(f"a {type(value).__name__} has no expression: {value!r}")
 
 
@@ -138,7 +140,7 @@ class _Filled(ast.NodeTransformer):
                 keywords.append(ast.keyword(keyword.arg, node(value)))
                 if not isinstance(value, Val | Sym | Mode) and _same(value, parameter.default):
                     keywords[-1].default = True  # type: ignore[attr-defined]
-            elif not keywords and not (isinstance(value, Val) and value.kind == "param"):
+            elif parameter is not None and not keywords and not (isinstance(value, Val) and value.kind == "param"):
                 args.append(node(value))
             else:
                 keywords.append(ast.keyword(keyword.arg, node(value)))

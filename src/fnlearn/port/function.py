@@ -56,6 +56,7 @@ class Model:
 
     functions: those of the calls of modules, by the call's id. sizes: how the source calls symbolic sizes, by scope and
     symbol. roots: an input of the model that has a symbol among its sizes, and where. params, buffers: all paths.
+    trees: stand-ins for the parameters or buffers of modules that are used from elsewhere in the model.
     """
 
     sizes: dict[tuple[int, str], str]
@@ -63,6 +64,7 @@ class Model:
     params: list[str]
     buffers: list[str]
     functions: dict[int, Function] = field(default_factory=dict)
+    trees: dict[tuple[str, str], Val] = field(default_factory=dict)
 
 
 def build(inst: Inst, model: Model) -> Function:
@@ -211,7 +213,7 @@ class _Body:
             return hole(self.state[path])
         rest = self._relative(path)
         if rest is None:
-            raise PortError(f"{path!r} is used by {self.base!r}, which is not above it: a module shared across modules")
+            return hole(self.model.trees.setdefault((kind, path), Val((), "", kind, path)))
         setattr(self.function, kind, True)
         expression: ast.expr = ast.Name(kind, ast.Load())
         for part in rest:
@@ -296,7 +298,7 @@ class _Body:
         function.arguments = [(name, val) for name, val in self.arguments if id(val) in used]
         self._find_foreign(expressions)
         self._last_uses(expressions)
-        names = _Names(function, self._named)
+        names = _Names(function, self._named, {f.name for f in self.model.functions.values()})
         lines: list[tuple[ast.stmt, Where]] = []
         lines += self._head_lines(heads, names)
         lines += self._key_lines(expressions, names)
@@ -473,8 +475,8 @@ class _Named(ast.NodeTransformer):
         known = self.names.known(val)
         if known:
             return ast.Name(known, ast.Load())
-        if val.kind == "param":
-            return self.body._tree("params", val.path)
+        if val.kind in ("param", "params", "buffers"):
+            return self.body._tree("buffers" if val.kind == "buffers" else "params", val.path)
         if val.kind in ("buffer", "constant"):
             parent = next((p for p in self.body.state if val.path.startswith(f"{p}.")), None)
             if parent is not None:
@@ -517,11 +519,10 @@ class _Named(ast.NodeTransformer):
 class _Names:
     """Which name stands for which value, from statement to statement."""
 
-    def __init__(self, function: Function, named: Any):
-        self.named = named
+    def __init__(self, function: Function, named: Any, kept: set[str]):
+        self.named, self.kept = named, kept
         self.of: dict[int, str] = {}
         self.holder: dict[str, int] = {}
-        self.kept: set[str] = set()
         arguments = []
         for name, val in function.arguments:
             arguments.append((self._take(identifier(name), val), val))

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["NORMS", "Call", "Inst", "Op", "Sym", "Val", "Where", "inlined", "mapped", "values"]
+__all__ = ["NORMS", "Call", "Inst", "Op", "Opaque", "Sym", "Val", "Where", "inlined", "mapped", "values"]
 
 NORMS = (  # they keep running statistics, which torch changes out of sight
     torch.nn.BatchNorm1d,
@@ -49,6 +49,13 @@ class Sym:
     """A number that follows from the shapes of the inputs: an expression in their symbols."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """Something that is neither a tensor nor a plain value, such as a cache; it comes back as None."""
+
+    kind: str
 
 
 @dataclass(frozen=True)

@@ -302,6 +302,8 @@ row("linalg.norm", "input, ord=None, dim=None, keepdim=False, *, dtype=None",
 row("cumsum", "input, dim, *, dtype=None", "jnp.cumsum(input, axis=dim)")
 row("cumprod", "input, dim, *, dtype=None", "jnp.cumprod(input, axis=dim)")
 row("logcumsumexp", "input, dim", "jax.lax.cumlogsumexp(input, axis=dim)")
+row("diff", "input, n=1, dim=-1, prepend=None, append=None",
+    "jnp.diff(input, n=n, axis=dim, prepend=prepend, append=append)")  # fmt: skip
 row("trace", "input", "jnp.trace(input)")
 
 # shapes
@@ -635,6 +637,8 @@ row("layer_norm", "input, normalized_shape, weight=None, bias=None, eps=1e-05, c
     "F.layer_norm(input, normalized_shape, weight, bias, eps=eps)")  # fmt: skip
 row("group_norm", "input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True",
     "F.group_norm(input, num_groups, weight, bias, eps=eps)")  # fmt: skip
+row("_weight_norm", "v, g, dim=0", lambda a: _with(a, axes=tuple(i for i in range(ndim(a.v)) if i != a.dim % ndim(a.v)),
+    then="v * (g / jnp.linalg.vector_norm(v, axis=axes, keepdims=True))"))  # fmt: skip
 row("cross", "input, other, dim=-1", "jnp.cross(input, other, axis=dim)")
 row("linalg.cross", "input, other, *, dim=-1", "jnp.cross(input, other, axis=dim)")
 row("cdist", "x1, x2, p=2.0, compute_mode=None",
@@ -646,7 +650,8 @@ row("rand", f"*size, {MADE}, generator=None", lambda a: _with(a, size=_sizes(a.s
 row("randn", f"*size, {MADE}, generator=None", lambda a: _with(a, size=_sizes(a.size), then="jax.random.normal(key, size, dtype)"), random=True)
 row("rand_like", f"input, *, {MADE}", "jax.random.uniform(key, input.shape, input.dtype)", random=True)
 row("randn_like", f"input, *, {MADE}", "jax.random.normal(key, input.shape, input.dtype)", random=True)
-row("bernoulli", "input, *, generator=None, out=None", "jax.random.bernoulli(key, input).astype(input.dtype)", random=True)
+row("bernoulli", "input, p=None, *, generator=None, out=None", lambda a: f"jax.random.bernoulli(key, {'input' if a.p is None else 'p, input.shape'}).astype(input.dtype)", random=True)
+row("uniform", "input, a=0.0, b=1.0, *, generator=None", "jax.random.uniform(key, input.shape, input.dtype, a, b)", random=True)
 row("normal", "input, mean=0.0, std=1.0, *, generator=None", "mean + std * jax.random.normal(key, input.shape, input.dtype)", random=True)
 
 # recurrent networks: torch passes the weights as a list, with or without sizes of a packed batch

@@ -18,8 +18,8 @@ __all__ = ["program"]
 HEAD = "import jax\nimport jax.numpy as jnp\n\nimport fnlearn.functional as F\n"
 
 
-def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str]) -> str:
-    """The source of a model, as it was recorded."""
+def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str], no_training: str = "") -> str:
+    """The source of a model, as it was recorded; no_training says why it has no training mode, where it has none."""
     params = [path for path, (kind, _) in trace.held.items() if kind == "param"]
     buffers = [path for path, (kind, _) in trace.held.items() if kind != "param"]
     model = Model(sizes, _roots(root), params, buffers)
@@ -37,7 +37,7 @@ def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str]) -> str:
             for function in group:
                 function.name = group[0].name
     texts = [_text(function) for function in functions]
-    return _formatted("\n\n".join([HEAD, *texts, _apply(functions[-1])]))
+    return _formatted("\n\n".join([HEAD, *texts, _apply(functions[-1], no_training)]))
 
 
 def _levels(root: Inst) -> list[list[Inst]]:
@@ -202,9 +202,11 @@ def _parameters(function: Function) -> str:
     return ", ".join([*names, *(["*", *keywords] if keywords else [])])
 
 
-def _apply(root: Function) -> str:
+def _apply(root: Function, no_training: str) -> str:
     """The function that every port has: all it could need comes in, and the buffers come out."""
     signature, lines = ["params", "buffers"], []
+    if no_training:
+        lines = ["    if train:", f"        raise ValueError({'the model was ported for evaluation alone: ' + no_training!r})"]
     expressions: dict[int, str] = {}
     for name, value in root.inst.args.items():
         safe = identifier(name)
