@@ -82,7 +82,7 @@ def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, A
 
     # lists and the like are passed on as they are, with other leaves
     inputs = torch.utils._pytree.tree_map(given, (args, dict(kwargs)))
-    with torch.enable_grad(), torch.backends.mkldnn.flags(enabled=False), _patched(recorder), fake_mode, _reparametrize_module(module, recorder.state):
+    with torch.enable_grad(), _patched(recorder), fake_mode, _reparametrize_module(module, recorder.state):
         with recorder:
             module(*inputs[0], **inputs[1])
         recorder.note_reassigned(module)
@@ -551,6 +551,8 @@ def _patched(recorder: _Recorder) -> Iterator[None]:
     transformer = torch.nn.modules.transformer
     detect = transformer._detect_is_causal_mask
     transformer._detect_is_causal_mask = hinted
+    onednn = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)  # its recurrent networks want to know how many numbers there are
     builtins.len = sized
     torch.nn.Module.__call__ = call  # type: ignore[method-assign,assignment]
     torch.autograd.Function.apply = classmethod(refused)  # type: ignore[assignment]
@@ -559,6 +561,7 @@ def _patched(recorder: _Recorder) -> Iterator[None]:
         yield
     finally:
         builtins.len = length
+        torch._C._set_mkldnn_enabled(onednn)
         transformer._detect_is_causal_mask = detect
         torch.nn.Module.__call__ = original  # type: ignore[method-assign]
         torch.autograd.Function.apply = apply  # type: ignore[method-assign]

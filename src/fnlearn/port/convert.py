@@ -1,6 +1,7 @@
 """From a torch module to JAX source, and the source as a module that runs."""
 
 import linecache
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -9,11 +10,12 @@ from typing import Any
 import jax.numpy as jnp
 import torch
 
-from fnlearn import tree
+from fnlearn import equivalence, tree
 from fnlearn.port.capture import Trace, trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.merge import merge
 from fnlearn.port.program import program
+from fnlearn.port.save import save
 
 __all__ = ["Port", "convert"]
 
@@ -22,19 +24,43 @@ __all__ = ["Port", "convert"]
 class Port:
     """A model as JAX source, with its weights.
 
-    source: the text. params, buffers: nested dicts of arrays whose joined keys are the state_dict's. module: the text,
-    imported. apply: its function (params, buffers, *inputs, train=False, key=None) → (outputs, buffers).
+    Args: source: the text. params, buffers: nested dicts of arrays whose joined keys are the state_dict's. module: the
+        text, imported. original, inputs: what it was ported from. no_training: why the model can't be in training mode;
+        empty where it can.
+    Raises: nothing.
     """
 
     source: str
     params: dict[str, Any]
     buffers: dict[str, Any]
     module: ModuleType
+    original: torch.nn.Module
+    inputs: equivalence.Inputs
+    no_training: str = ""
 
     @property
     def apply(self) -> Any:
-        """The whole model, as the text has it."""
+        """The function of the text: (params, buffers, *inputs, train=False, key=None) → (outputs, buffers)."""
         return self.module.apply
+
+    def save(self, directory: str | os.PathLike[str]) -> list[equivalence.Answer]:
+        """Write model.py, weights.safetensors, test_equivalence.py, golden.safetensors and README.md, and prove them.
+
+        Args: directory: the folder to be; it must not be there, or be empty.
+        Returns: the answers of `fnlearn.equivalence` to whether it is the same model, which README.md reports too.
+        Raises: FileExistsError when the folder holds something; OSError when it can't be written. Nothing half-written
+            is left behind.
+        """
+        return save(
+            directory,
+            self.source,
+            self.params,
+            self.buffers,
+            self.apply,
+            self.original,
+            self.inputs,
+            not self.no_training,
+        )
 
 
 def convert(
@@ -55,7 +81,8 @@ def convert(
     train, evaluation, reason = _traced(module, given, kwargs or {}, (99, 1, 0) if dynamic_shapes else (0,))
     root = merge(train.root, evaluation.root) if train is not evaluation else evaluation.root
     source = program(root, evaluation, evaluation.sizes | train.sizes, reason)
-    return Port(source, *_weights(evaluation), imported(source))
+    inputs = equivalence.Inputs(given, dict(kwargs or {}))
+    return Port(source, *_weights(evaluation), imported(source), module, inputs, reason)
 
 
 def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: tuple[int, ...]) -> tuple[Trace, Trace, str]:

@@ -13,7 +13,7 @@ from fnlearn.port.merge import Fork
 from fnlearn.port.names import comment, identifier, snake_case
 from fnlearn.port.source import comments, start
 
-__all__ = ["program"]
+__all__ = ["formatted", "program"]
 
 HEAD = "import jax\nimport jax.numpy as jnp\n\nimport fnlearn.functional as F\n"
 
@@ -37,7 +37,7 @@ def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str], no_trai
             for function in group:
                 function.name = group[0].name
     texts = [_text(function) for function in functions]
-    return _formatted("\n\n".join([HEAD, *texts, _apply(functions[-1], no_training)]))
+    return formatted("\n\n".join([HEAD, *texts, _apply(functions[-1], no_training)]))
 
 
 def _levels(root: Inst) -> list[list[Inst]]:
@@ -255,7 +255,8 @@ def _enter(value: Any, expression: str, expressions: dict[int, str]) -> None:
             _enter(part, f"{expression}[{i}]", expressions)
 
 
-def _formatted(text: str) -> str:
+def formatted(text: str) -> str:
+    """The text as ruff lays it out."""
     from ruff.__main__ import find_ruff_bin
 
     done = subprocess.run(

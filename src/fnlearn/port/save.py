@@ -1,0 +1,131 @@
+"""A port as a folder: the source, the weights, and the proof, which needs no torch."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import torch
+
+from fnlearn import equivalence, optim, tree
+from fnlearn.port.program import formatted
+
+__all__ = ["save"]
+
+TEST = '''\
+"""Is model.py the model it was ported from? PyTorch's answers are in golden.safetensors, so torch need not be there."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+import model
+from fnlearn import equivalence, optim, tree
+
+HERE = Path(__file__).parent
+BUFFERS = {buffers}
+
+
+def loss(out, target):
+    """The mean square of what the model returns."""
+    return sum((leaf**2).mean() for leaf in jax.tree.leaves(out) if jnp.issubdtype(leaf.dtype, jnp.floating))
+
+
+def pair():
+    """PyTorch's answers, and this port with its weights."""
+    state = jax.tree.map(jnp.asarray, tree.load(HERE / "weights.safetensors"))
+    buffers, params = tree.partition(state, lambda name, _: name in BUFFERS)
+    return equivalence.pair(equivalence.load(HERE / "golden.safetensors"), model.apply, params, buffers)
+
+
+def test_outputs():
+    answer = equivalence.forward(pair(), pair().module.inputs{modes})
+    assert answer.ok, answer
+
+
+def test_gradients():
+    answer = equivalence.backward(pair(), pair().module.inputs{modes})
+    assert answer.ok, answer
+'''
+STEP = '''
+
+def test_an_optimizer_step():
+    answer = equivalence.training(pair(), None, optim.sgd(0.01), pair().module.batches, (None, loss))
+    assert answer.ok, answer
+'''
+README = """\
+# {name}
+
+- `model.py`: {name} as JAX source; `apply(params, buffers, *inputs, train=False, key=None)` returns what the model
+  returns, and its buffers as they are afterwards
+- `weights.safetensors`: parameters and buffers by PyTorch's names
+- `test_equivalence.py`: the proof that it is the same model, against PyTorch's own answers in `golden.safetensors`
+
+When it was ported:
+
+| question | answer | arrays compared | largest JAX error in units of PyTorch's, against float64 |
+| --- | --- | --- | --- |
+{report}
+"""
+
+
+def save(
+    directory: str | os.PathLike[str],
+    source: str,
+    params: Mapping[str, Any],
+    buffers: Mapping[str, Any],
+    apply: Any,
+    module: torch.nn.Module,
+    inputs: equivalence.Inputs,
+    trains: bool,
+) -> list[equivalence.Answer]:
+    """Write a port and what proves it; the folder appears when all of it is there."""
+    target = Path(directory)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FileExistsError(f"{target} is there already and not empty; give another folder, or remove it first")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        answers = _written(folder, source, params, buffers, apply, module, inputs, trains)
+        folder.chmod(0o755)
+        folder.replace(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return answers
+
+
+def _written(
+    folder: Path, source: str, params: Any, buffers: Any, apply: Any, module: Any, inputs: Any, trains: bool
+) -> list[equivalence.Answer]:
+    (folder / "model.py").write_text(source)
+    tree.save(folder / "weights.safetensors", tree.merge(params, buffers))
+    modes = ("train", "eval") if trains else ("eval",)
+    steps = trains and any(parameter.requires_grad for parameter in module.parameters())
+    run = (lambda ps: torch.optim.SGD(ps, lr=0.01), [(inputs, torch.zeros(()))], _torch_loss) if steps else None
+    equivalence.record(folder / "golden.safetensors", module, inputs, run=run, modes=modes)
+    both = equivalence.pair(equivalence.load(folder / "golden.safetensors"), apply, params, buffers)
+    answers = [ask(both, inputs, modes=modes) for ask in (equivalence.forward, equivalence.backward)]
+    if steps:
+        answers.append(equivalence.training(both, None, optim.sgd(0.01), both.module.batches, (None, _loss)))  # type: ignore[arg-type]
+    test = TEST.format(buffers=sorted(tree.flatten(buffers)), modes="" if trains else ', modes=("eval",)')
+    (folder / "test_equivalence.py").write_text(formatted(test + STEP if steps else test))
+    report = "\n".join(
+        f"| {a.question} | {'yes' if a.ok else f'no, it parts at {a.first}'} | {len(a.leaves)} | {equivalence.worst_ratio(a):.2g} |"
+        for a in answers
+    )
+    (folder / "README.md").write_text(README.format(name=type(module).__name__, report=report))
+    return answers
+
+
+def _torch_loss(out: Any, target: Any) -> Any:
+    leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(out) if isinstance(leaf, torch.Tensor)]
+    return sum((leaf**2).mean() for leaf in leaves if leaf.is_floating_point())
+
+
+def _loss(out: Any, target: Any) -> Any:
+    return sum((leaf**2).mean() for leaf in jax.tree.leaves(out) if jnp.issubdtype(leaf.dtype, jnp.floating))
