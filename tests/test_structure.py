@@ -14,7 +14,7 @@ import fnlearn
 ROOT = Path(__file__).parent.parent
 FIELDS = ("Torch", "Shape", "Args", "Raises", "Differs", "Source")
 PORTED = ("functional", "nn", "nn.init", "optim", "optim.schedules")  # rooms whose names are torch's
-OTHERS = ("equivalence", "explain", "files", "lessons", "random", "train", "tree")
+OTHERS = ("equivalence", "explain", "files", "lessons", "port", "random", "train", "tree")
 
 
 def public(rooms):

@@ -2,17 +2,17 @@
 
 The rooms are imported when they are first used, so that `import fnlearn` costs next to nothing:
 `fnlearn.functional`, `fnlearn.nn`, `fnlearn.optim`, `fnlearn.train`, `fnlearn.explain`, `fnlearn.equivalence`,
-`fnlearn.lessons`, `fnlearn.tree`, `fnlearn.random` and `fnlearn.files`.
+`fnlearn.lessons`, `fnlearn.port`, `fnlearn.tree`, `fnlearn.random` and `fnlearn.files`.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fnlearn import equivalence, explain, files, functional, lessons, nn, optim, random, train, tree
+    from fnlearn import equivalence, explain, files, functional, lessons, nn, optim, port, random, train, tree
 
 __version__ = "0.1.0"
-__all__ = ["equivalence", "explain", "files", "functional", "lessons", "nn", "optim", "random", "train", "tree"]
+__all__ = ["equivalence", "explain", "files", "functional", "lessons", "nn", "optim", "port", "random", "train", "tree"]
 
 
 def __getattr__(name: str) -> Any:

@@ -113,6 +113,7 @@ from fnlearn.functional.pool_max import (
 from fnlearn.functional.pool_unpool import max_unpool1d, max_unpool2d, max_unpool3d
 from fnlearn.functional.resize import interpolate, upsample, upsample_bilinear, upsample_nearest
 from fnlearn.functional.rnn import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
+from fnlearn.functional.scatter import scatter, scatter_reduce
 from fnlearn.functional.shuffle import channel_shuffle, native_channel_shuffle, pixel_shuffle, pixel_unshuffle
 from fnlearn.functional.softmax import gumbel_softmax, log_softmax, softmax, softmin
 
@@ -231,17 +232,19 @@ __all__ = [
     "rnn_tanh_cell",
     "rrelu",
     "scaled_dot_product_attention",
+    "scatter",
+    "scatter_reduce",
     "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
     "soft_margin_loss",
-    "split_key",
     "softmax",
     "softmin",
     "softplus",
     "softshrink",
     "softsign",
+    "split_key",
     "tanh",
     "tanhshrink",
     "threshold",

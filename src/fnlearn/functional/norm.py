@@ -291,8 +291,8 @@ def _standardised(x: jax.Array, axes: Axes, eps: float) -> tuple[jax.Array, jax.
 def _(
     axes: Axes, eps: float, primals: tuple[jax.Array], tangents: tuple[jax.Array]
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]:
-    # Behind barriers the two statistics are what is kept, and the rest is computed again from x: XLA:CPU would store the
-    # answer and its factors in full size, a third more temporaries.
+    # Behind barriers the two statistics are what is kept, and the rest is computed again from x: XLA:CPU would store
+    # the answer and its factors in full size, a third more temporaries.
     (x,), (dx,) = primals, tangents
     mean = lax.optimization_barrier(x.mean(axes, keepdims=True))
     centred = x - mean

@@ -139,7 +139,7 @@ def _both_before(bias_ih: jax.Array, bias_hh: jax.Array) -> tuple[jax.Array, Non
 
 
 def _lstm_step(given: jax.Array, hidden: jax.Array, state: State) -> tuple[State, jax.Array, State]:
-    # One tanh for the whole row, sigmoid(x) = ½ + ½ tanh(½x): XLA:CPU joins four arrays number by number, not by vectors.
+    # One tanh for the whole row, sigmoid(x) = ½ + ½ tanh(½x): XLA:CPU joins four arrays number by number, slowly.
     cell = jnp.arange(given.shape[-1]) // state[1].shape[-1] == 2
     scale = jnp.broadcast_to(jnp.where(cell, 1, 0.5).astype(given.dtype), given.shape)
     activated = jnp.tanh((given + hidden) * scale) * scale + (1 - scale)

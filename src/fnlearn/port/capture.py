@@ -5,9 +5,7 @@ are seen at `torch.nn.Module.__call__`. Sizes of the inputs are symbols, so that
 what is a constant.
 """
 
-import builtins
 import copy
-import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -29,27 +27,19 @@ from torch.fx.experimental.symbolic_shapes import (
     StatelessSymbolicContext,
 )
 from torch.nn.utils.stateless import _reparametrize_module
-from torch.overrides import TorchFunctionMode, resolve_name
+from torch.overrides import TorchFunctionMode
 from torch.utils._sympy.printers import PythonPrinter
 
+from fnlearn.port import calls
+from fnlearn.port.calls import api_name, leaves, storage
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import NORMS, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
+from fnlearn.port.patches import patched
 
 __all__ = ["Trace", "trace"]
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
 HERE = os.path.dirname(__file__) + os.sep
-PREFIXES = {
-    "torch.nn.functional.": "F.",
-    "torch._C._nn.": "F.",
-    "torch._C.TensorBase.": "",
-    "torch.Tensor.": "",
-    "torch.functional.": "",
-    "torch._C._linalg.": "linalg.",
-    "torch._C._fft.": "fft.",
-    "torch._C._special.": "special.",
-    "torch.": "",
-}
 SILENT = {"requires_grad_", "requires_grad.__set__", "retain_grad", "register_hook", "__set__", "is_nested"}
 VALUES_NEEDED = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero"}
 SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
@@ -67,13 +57,15 @@ class Trace:
         self.root, self.sizes, self.held = root, sizes, held
 
 
-def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: int) -> Trace:
+def trace(
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: int
+) -> Trace:
     """Run a copy of the model in one mode, and say what it did.
 
     Args: dynamic: how many of each input's dimensions are symbols, from the first on.
     """
     module = copy.deepcopy(module).train(train)
-    env = ShapeEnv()
+    env = ShapeEnv(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
     fake_mode = FakeTensorMode(shape_env=env, allow_non_fake_inputs=True)
     recorder = _Recorder(module, fake_mode)
 
@@ -82,7 +74,7 @@ def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, A
 
     # lists and the like are passed on as they are, with other leaves
     inputs = torch.utils._pytree.tree_map(given, (args, dict(kwargs)))
-    with torch.enable_grad(), _patched(recorder), fake_mode, _reparametrize_module(module, recorder.state):
+    with torch.enable_grad(), patched(recorder), fake_mode, _reparametrize_module(module, recorder.state):
         with recorder:
             module(*inputs[0], **inputs[1])
         recorder.note_reassigned(module)
@@ -125,14 +117,14 @@ class _Recorder(TorchFunctionMode):
             ("buffer", module.named_buffers(remove_duplicate=False)),
         ):
             for path, tensor in named:
-                _refuse_tensor(tensor, path)
+                calls.refuse_tensor(tensor, path)
                 if id(tensor) not in self.fakes:
                     self._hold(tensor, kind, path)
                 state[path] = self.fakes[id(tensor)]
         return state
 
     def _hold(self, tensor: torch.Tensor, kind: str, path: str) -> torch.Tensor:
-        fake = self.fake_mode.from_tensor(tensor.detach(), static_shapes=True)
+        fake: torch.Tensor = self.fake_mode.from_tensor(tensor.detach(), static_shapes=True)
         if isinstance(tensor, torch.nn.Parameter):
             fake = torch.nn.Parameter(fake, tensor.requires_grad)
         self.fakes[id(tensor)] = fake
@@ -143,18 +135,16 @@ class _Recorder(TorchFunctionMode):
 
     def faked(self, tensor: torch.Tensor, dynamic: int) -> torch.Tensor:
         """An input without numbers; its sizes are symbols."""
-        _refuse_tensor(tensor, "an input")
-        if id(tensor) not in self.fakes:
-            if dynamic:
-                kinds = [DimDynamic.DYNAMIC if i < dynamic else DimDynamic.STATIC for i in range(tensor.ndim)]
-                context = StatelessSymbolicContext(dynamic_sizes=kinds)
-                fake = self.fake_mode.from_tensor(tensor.detach(), symbolic_context=context)
-            else:
-                fake = self.fake_mode.from_tensor(tensor.detach(), static_shapes=True)
-            self.alive.append(tensor)
-            self.fakes[id(tensor)] = fake.requires_grad_(tensor.requires_grad)
-            self._bind(fake)
-        return self.fakes[id(tensor)]
+        calls.refuse_tensor(tensor, "an input")
+        if dynamic:
+            kinds = [DimDynamic.DYNAMIC if i < dynamic else DimDynamic.STATIC for i in range(tensor.ndim)]
+            context: Any = StatelessSymbolicContext(dynamic_sizes=kinds)
+            fake: torch.Tensor = self.fake_mode.from_tensor(tensor.detach(), symbolic_context=context)
+        else:
+            fake = self.fake_mode.from_tensor(tensor.detach(), static_shapes=True)
+        fake = fake.requires_grad_(tensor.requires_grad)
+        self._bind(fake)
+        return fake
 
     def _constant(self, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor that the model holds as neither parameter nor buffer."""
@@ -196,7 +186,7 @@ class _Recorder(TorchFunctionMode):
 
         for val in self.every:
             val.shape = tuple(number(size) for size in val.shape)
-        _rewrite(self.root, lambda leaf: number(leaf))
+        calls.rewrite(self.root, lambda leaf: number(leaf))
         self.sizes = {
             (scope, size.text): name
             for (scope, text), name in self.sizes.items()
@@ -230,7 +220,11 @@ class _Recorder(TorchFunctionMode):
                 return value
             return self._size(value) if isinstance(value, SYMBOLIC) else Opaque(type(value).__name__)
 
-        return mapped(leaf, _plain(structure))
+        return mapped(leaf, calls.plain(structure))
+
+    def place(self) -> str:
+        """Where in the user's code the model is."""
+        return self._place(calls.where(self._user_frame()))
 
     def _place(self, where: Where) -> str:
         path = self.stack[-1].path if self.stack else ""
@@ -246,22 +240,22 @@ class _Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         frame = self._user_frame()
         self._note_names(frame)
-        where = _where(frame)
+        where = calls.where(frame)
         if torch.is_autocast_enabled("cpu"):
             raise PortError(f"{self._place(where)}: autocast is not ported; cast explicitly with .to(torch.bfloat16)")
         if name in VALUES_NEEDED:
             raise PortError(f"{self._place(where)}: {name}() needs a tensor's numbers, which a traced program has not")
         args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
         before = self.frozen((args, kwargs), where)
-        tensors = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        tensors = [leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         versions = [tensor._version for tensor in tensors]
         with self._told(where, name):
-            out = func(*args, **kwargs)
+            out = calls.recurrent(args) if name in calls.RECURRENT else func(*args, **kwargs)
         changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
         changed = [t for t in changed if id(t) == id(tensors[0])] or changed[:1]
         if changed:
             self._record_change(name, before, changed[0], where)
-        elif any(isinstance(leaf, torch.Tensor) for leaf in _leaves(out)):
+        elif any(isinstance(leaf, torch.Tensor) for leaf in leaves(out)):
             out = self._record(name, args, before, out, tensors, where)
         return out
 
@@ -276,13 +270,13 @@ class _Recorder(TorchFunctionMode):
             base, out = out, torch.ops.aten.alias.default(out)
             self.quiet -= 1
             self.views[id(out)] = base, "alias", ()
-        elif isinstance(out, torch.Tensor) and tensors and _storage(out) == _storage(tensors[0]):
+        elif isinstance(out, torch.Tensor) and tensors and storage(out) == storage(tensors[0]):
             self.views[id(out)] = tensors[0], name, before[0][1:]
-        for leaf in _leaves(out):
+        for leaf in leaves(out):
             if isinstance(leaf, torch.Tensor):
                 self._bind(leaf)
         outs = self.frozen(out, where)
-        self.stack[-1].body.append(self._op(name, *before, outs, where))
+        self.stack[-1].body.append(self._op(name, before[0], before[1], outs, where))
         return out
 
     def _op(self, name: str, args: Any, kwargs: Any, outs: Any, where: Where) -> Op:
@@ -292,7 +286,7 @@ class _Recorder(TorchFunctionMode):
         """An in-place call: the same tensor is another value from here on, and so is what it is a view of."""
         args, kwargs = before
         kwargs = {key: value for key, value in kwargs.items() if key not in ("inplace", "out")}
-        self._rebind(tensor, self._op(_functional(name), args, kwargs, None, where), where)
+        self._rebind(tensor, self._op(calls.functional(name), args, kwargs, None, where), where)
 
     def _rebind(self, tensor: torch.Tensor, op: Op, where: Where) -> None:
         old = self.vals[id(tensor)]
@@ -303,7 +297,7 @@ class _Recorder(TorchFunctionMode):
             raise PortError(f"{self._place(where)}: {old.path!r} is changed in place; only buffers can be")
         if old.path:
             self._write(old.path, new)
-        shared = {id(t) for t in self.alive if isinstance(t, FakeTensor) and _storage(t) == _storage(tensor)}
+        shared = {id(t) for t in self.alive if isinstance(t, FakeTensor) and storage(t) == storage(tensor)}
         shared.discard(id(tensor))
         if id(tensor) in self.views:
             base, kind, rest = self.views[id(tensor)]
@@ -340,10 +334,10 @@ class _Recorder(TorchFunctionMode):
         if self.quiet or (not self.stack and id(module) not in self.paths):
             return original(module, *args, **kwargs)
         frame = self._user_frame()
-        where = _where(frame)
+        where = calls.where(frame)
         self._note_names(frame)
         args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
-        given = self.frozen(_bound(module, args, kwargs), where)
+        given = self.frozen(calls.bound(module, args, kwargs), where)
         inst = Inst(self.paths.get(id(module), ""), type(module), module, given, where)
         if self.stack:
             self.stack[-1].body.append(inst)
@@ -404,7 +398,7 @@ class _Recorder(TorchFunctionMode):
     # where the user's code is, and what it calls things
 
     def _user_frame(self) -> FrameType | None:
-        forward = getattr(self._owner().kind.forward, "__code__", None) if self.stack else None
+        forward = getattr(getattr(self._owner().kind, "forward", None), "__code__", None) if self.stack else None
         frame = sys._getframe(2)
         while frame is not None:
             file = frame.f_code.co_filename
@@ -435,134 +429,3 @@ class _Recorder(TorchFunctionMode):
                 for i, item in enumerate(value):
                     if isinstance(item, torch.Tensor) and id(item) in self.vals:
                         self.vals[id(item)].names.setdefault(id(owner), f"{name}_{i}")
-
-
-def api_name(func: Any) -> str:
-    """The name of a function or method of torch's: `F.linear`, `add`, `linalg.norm`, `shape` for the attribute."""
-    name = resolve_name(func) or getattr(func, "__name__", str(func))
-    for prefix, short in PREFIXES.items():
-        if name.startswith(prefix):
-            name = short + name.removeprefix(prefix)
-            break
-    return name.removesuffix(".__get__")
-
-
-def _functional(name: str) -> str:
-    """The name without what says that it works in place."""
-    if name.startswith("__i") and name.endswith("__") and name not in ("__invert__",):
-        return "__" + name[3:]
-    return name[:-1] if name.endswith("_") and not name.endswith("__") else name
-
-
-def _rewrite(inst: Inst, change: Callable[[Any], Any]) -> None:
-    inst.args, inst.outs = mapped(change, inst.args), mapped(change, inst.outs)
-    for call in inst.body:
-        if isinstance(call, Inst):
-            _rewrite(call, change)
-        else:
-            call.args, call.kwargs = mapped(change, call.args), mapped(change, call.kwargs)
-
-
-def _plain(structure: Any) -> Any:
-    """Dataclasses and mappings of other libraries as dicts; lists and tuples as they are."""
-    if isinstance(structure, Mapping):
-        return {key: _plain(value) for key, value in structure.items()}
-    if isinstance(structure, list):
-        return [_plain(value) for value in structure]
-    if isinstance(structure, tuple):
-        return tuple(_plain(value) for value in structure)
-    return structure
-
-
-def _leaves(structure: Any) -> Iterator[Any]:
-    if isinstance(structure, Mapping):
-        for part in structure.values():
-            yield from _leaves(part)
-    elif isinstance(structure, list | tuple):
-        for part in structure:
-            yield from _leaves(part)
-    else:
-        yield structure
-
-
-def _bound(module: torch.nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
-    """Arguments by the names of `forward`."""
-    signature = inspect.signature(module.forward)
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError:
-        return {**{f"input_{i}": arg for i, arg in enumerate(args)}, **kwargs}
-    given: dict[str, Any] = {}
-    for name, value in bound.arguments.items():
-        kind = signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            given |= {f"{name}_{i}": part for i, part in enumerate(value)}
-        elif kind is inspect.Parameter.VAR_KEYWORD:
-            given |= value
-        else:
-            given[name] = value
-    return given
-
-
-def _where(frame: FrameType | None) -> Where:
-    if frame is None:
-        return Where()
-    return Where(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
-
-
-def _refuse_tensor(tensor: torch.Tensor, what: str) -> None:
-    if tensor.layout is not torch.strided or tensor.is_quantized:
-        kind = "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
-        raise PortError(f"{what} is a {kind} tensor; use a dense one of a floating or integer dtype")
-    if tensor.device.type != "cpu":
-        raise PortError(f"{what} is on {tensor.device}; move the model and its inputs to the CPU first: model.cpu()")
-
-
-@contextmanager
-def _patched(recorder: _Recorder) -> Iterator[None]:
-    """Module calls are recorded; what has a derivative of its own is refused; checkpoints are plain calls."""
-    original, length = torch.nn.Module.__call__, builtins.len
-    apply = torch.autograd.Function.apply
-    checkpoint = torch.utils.checkpoint.checkpoint
-
-    def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return recorder.call(original, module, args, kwargs)
-
-    def refused(cls: type, *args: Any, **kwargs: Any) -> Any:
-        raise PortError(
-            f"{recorder._place(_where(recorder._user_frame()))}: {cls.__name__} is an autograd function with a "
-            "derivative of its own; write it with jax.custom_vjp, or use plain operations"
-        )
-
-    def plainly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        own = ("use_reentrant", "context_fn", "determinism_check", "debug", "preserve_rng_state", "early_stop")
-        return function(*args, **{key: value for key, value in kwargs.items() if key not in own})
-
-    def sized(value: Any) -> Any:  # len() returns nothing but a number; what a tensor has may be a symbol
-        return value.shape[0] if isinstance(value, FakeTensor) and value.ndim else length(value)
-
-    def hinted(mask: Any, is_causal: bool | None = None, size: int | None = None) -> bool:
-        return is_causal is True  # torch compares the mask's numbers; the mask is used in either case
-
-    transformer = torch.nn.modules.transformer
-    detect = transformer._detect_is_causal_mask
-    transformer._detect_is_causal_mask = hinted
-    onednn = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)  # its recurrent networks want to know how many numbers there are
-    builtins.len = sized
-    torch.nn.Module.__call__ = call  # type: ignore[method-assign,assignment]
-    torch.autograd.Function.apply = classmethod(refused)  # type: ignore[assignment]
-    torch.utils.checkpoint.checkpoint = plainly  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        builtins.len = length
-        torch._C._set_mkldnn_enabled(onednn)
-        transformer._detect_is_causal_mask = detect
-        torch.nn.Module.__call__ = original  # type: ignore[method-assign]
-        torch.autograd.Function.apply = apply  # type: ignore[method-assign]
-        torch.utils.checkpoint.checkpoint = checkpoint

@@ -14,7 +14,7 @@ from fnlearn import equivalence, tree
 from fnlearn.port.capture import Trace, trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.merge import merge
-from fnlearn.port.program import program
+from fnlearn.port.program import literal, program
 from fnlearn.port.save import save
 
 __all__ = ["Port", "convert"]
@@ -72,8 +72,8 @@ def convert(
 ) -> Port:
     """JAX source for a torch module, written from what it does with example inputs.
 
-    Args: module: the model, on the CPU; it stays as it is. args, kwargs: inputs for `forward`, tensors and plain values.
-        dynamic_shapes: whether the sizes of the inputs may be others later; without it they are constants.
+    Args: module: the model, on the CPU; it stays as it is. args, kwargs: inputs for `forward`, tensors and plain
+        values. dynamic_shapes: whether the sizes of the inputs may be others later; without it they are constants.
     Returns: the source, the weights, and the function, see `Port`.
     Raises: PortError that names the place and what to change, for what can't be ported.
     """
@@ -116,8 +116,11 @@ def imported(source: str, name: str = "fnlearn_port") -> ModuleType:
 
 
 def _weights(traced: Trace) -> tuple[dict[str, Any], dict[str, Any]]:
-    params, buffers = {}, {}
+    params: dict[str, Any] = {}
+    buffers: dict[str, Any] = {}
     for path, (kind, tensor) in traced.held.items():
+        if literal(kind, tensor):
+            continue
         array = jnp.asarray(tree.as_numpy(tensor))
         (params if kind == "param" else buffers)[path] = array
     return tree.unflatten(params), tree.unflatten(buffers)

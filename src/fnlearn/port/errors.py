@@ -4,4 +4,11 @@ __all__ = ["PortError"]
 
 
 class PortError(ValueError):
-    """A model, or a part of it, that can't become JAX source; the message names the place and what to change."""
+    """A model, or a part of it, that can't become JAX source.
+
+    Args: message: the place in the model and in its source, and what to change.
+    Raises: nothing.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(message)

@@ -9,11 +9,11 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
-from fnlearn.port.graph import Opaque, Op, Sym, Val
+from fnlearn.port.graph import Op, Opaque, Sym, Val
 from fnlearn.port.merge import Mode
-from fnlearn.port.ops import Dtype, Row, bound
+from fnlearn.port.table import Dtype, Row, bound
 
-__all__ = ["hole", "node", "written"]
+__all__ = ["Replaced", "below", "flat", "hole", "keyed", "node", "set_key", "symbols", "vals", "written"]
 
 ONE_FOR_ALL = {"stride", "padding", "dilation", "kernel_size", "output_padding", "output_size", "scale_factor"}
 
@@ -45,11 +45,14 @@ def node(value: Any) -> ast.expr:
     if isinstance(value, Mode):
         return _by_mode(value)
     if isinstance(value, Dtype) or str(value).startswith("torch."):
-        return _dtype(value.name if isinstance(value, Dtype) else str(value).removeprefix("torch."))
+        made = _dtype(value.name if isinstance(value, Dtype) else str(value).removeprefix("torch."))
+        if isinstance(value, Dtype) and value.as_given:
+            made.as_given = value.name  # type: ignore[attr-defined]
+        return made
     if isinstance(value, tuple | list):
         parts = [node(part) for part in value]
         if isinstance(value, tuple) and all(_literal(part) for part in value):
-            return ast.Constant(value)
+            return ast.Constant(value)  # type: ignore[arg-type]
         return ast.Tuple(parts, ast.Load()) if isinstance(value, tuple) else ast.List(parts, ast.Load())
     if isinstance(value, dict):
         return ast.Dict([node(key) for key in value], [node(part) for part in value.values()])
@@ -92,6 +95,8 @@ def _dtype(name: str) -> ast.expr:
 def _made_dtype(op: Op, values: SimpleNamespace) -> Dtype | None:
     """The dtype of what is made, where JAX's default is another."""
     out = op.outs.dtype
+    if str(op.kwargs.get("dtype")) == f"torch.{out}" and "float" in out:
+        return Dtype(out, as_given=True)
     like = getattr(values, "input", None)
     if op.name.endswith("_like") and isinstance(like, Val) and like.dtype == out:
         return None
@@ -123,12 +128,18 @@ class _Filled(ast.NodeTransformer):
 
     def visit_Call(self, call: ast.Call) -> ast.expr:
         args: list[ast.expr] = []
+        named: list[ast.keyword] = []
         for arg in call.args:
-            if isinstance(arg, ast.Starred) and isinstance(arg.value, ast.Name) and arg.value.id in self.values:
+            value = self.values.get(arg.id) if isinstance(arg, ast.Name) else None
+            if named or (isinstance(value, Val) and value.kind == "param" and _of_functional(call)):
+                # from the first weight on by keywords, so that a module's weights can be given by `**params[…]`
+                assert isinstance(arg, ast.Name)
+                named.append(ast.keyword(arg.id, self.visit(arg)))
+            elif isinstance(arg, ast.Starred) and isinstance(arg.value, ast.Name) and arg.value.id in self.values:
                 args += [node(part) for part in self.values[arg.value.id]]
             else:
                 args.append(self.visit(arg))
-        keywords = []
+        keywords = named
         for keyword in call.keywords:
             name = keyword.value.id if isinstance(keyword.value, ast.Name) else ""
             if name not in self.values:
@@ -140,11 +151,13 @@ class _Filled(ast.NodeTransformer):
                 keywords.append(ast.keyword(keyword.arg, node(value)))
                 if not isinstance(value, Val | Sym | Mode) and _same(value, parameter.default):
                     keywords[-1].default = True  # type: ignore[attr-defined]
-            elif parameter is not None and not keywords and not (isinstance(value, Val) and value.kind == "param"):
-                args.append(node(value))
             else:
                 keywords.append(ast.keyword(keyword.arg, node(value)))
         return ast.Call(self.visit(call.func), args, keywords)
+
+
+def _of_functional(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) and call.func.value.id == "F"
 
 
 MODULES = ("jax", "jnp", "F")
@@ -156,7 +169,12 @@ def _same(value: Any, default: Any) -> bool:
 
 def _one_for_all(name: str, value: Any) -> Any:
     """(2, 2) as 2, where torch's functions take one number for every dimension."""
-    if name in ONE_FOR_ALL and isinstance(value, tuple | list) and value and all(isinstance(v, int | float) for v in value):
+    if (
+        name in ONE_FOR_ALL
+        and isinstance(value, tuple | list)
+        and value
+        and all(isinstance(v, int | float) for v in value)
+    ):
         return value[0] if len(set(value)) == 1 else tuple(value)
     return value
 
@@ -173,3 +191,53 @@ def _index(value: Any) -> ast.expr:
     return node(value)
 
 
+class Replaced(ast.NodeTransformer):
+    """Names of values replaced by other expressions, where there is one."""
+
+    def __init__(self, other: Any):
+        self.other = other
+
+    def visit_Name(self, name: ast.Name) -> ast.expr:
+        """The other expression, or the name as it is."""
+        if hasattr(name, "val"):
+            new = self.other(name.val)
+            return name if new is None else new
+        return name
+
+
+def flat(structure: Any) -> bool:
+    """Whether a result can be assigned to names: one value, or lists of values in lists."""
+    if isinstance(structure, dict):
+        return False
+    return not isinstance(structure, list | tuple) or all(flat(part) for part in structure)
+
+
+def vals(expression: Any) -> list[Val]:
+    """The values an expression reads, each as often as it does."""
+    return [n.val for n in ast.walk(expression) if hasattr(n, "val")] if expression is not None else []
+
+
+def symbols(expression: ast.AST) -> list[str]:
+    """The symbols of sizes in an expression."""
+    return [n.sym for n in ast.walk(expression) if hasattr(n, "sym")]
+
+
+def keyed(expression: ast.AST) -> list[ast.Call]:
+    """The calls that take a key, in order."""
+    return [n for n in ast.walk(expression) if isinstance(n, ast.Call) and getattr(n, "random", False)]
+
+
+def set_key(call: ast.Call, name: str) -> None:
+    """The call with a key of its own."""
+    for i, arg in enumerate(call.args):
+        if isinstance(arg, ast.Name) and arg.id == "key":
+            call.args[i] = ast.Name(name, ast.Load())
+    for keyword in call.keywords:
+        if keyword.arg == "key":
+            keyword.value = ast.Name(name, ast.Load())
+
+
+def below(paths: list[str], parent: str) -> set[str]:
+    """The names that stand directly under a path."""
+    start = f"{parent}." if parent else ""
+    return {path[len(start) :].split(".")[0] for path in paths if path.startswith(start)}

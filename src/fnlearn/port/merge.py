@@ -115,9 +115,9 @@ def _constant(value: Any) -> bool:
 
 def _counterpart(val: Val, same: dict[int, Val], hint: Val) -> Val | None:
     """The value of evaluation that stands for one of training: what the model holds and is given is met first."""
-    if id(val) not in same and (val.kind, val.path) == (hint.kind, hint.path) and val.shape == hint.shape:
-        if val.kind != "value" or not any(v is hint for v in same.values()):
-            same[id(val)] = hint
+    alike = (val.kind, val.path, val.shape) == (hint.kind, hint.path, hint.shape)
+    if id(val) not in same and alike and (val.kind != "value" or not any(v is hint for v in same.values())):
+        same[id(val)] = hint
     return same.get(id(val))
 
 

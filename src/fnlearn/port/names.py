@@ -7,7 +7,24 @@ import re
 __all__ = ["comment", "identifier", "snake_case"]
 
 RESERVED = {"F", "buffers", "jax", "jnp", "key", "params", "train"}
-BUILTINS = set(dir(builtins)) - {"input", "id", "hash", "filter", "map", "next", "iter", "vars", "dir", "format", "copyright", "credits", "license", "exit", "quit", "help"}
+BUILTINS = set(dir(builtins)) - {
+    "input",
+    "id",
+    "hash",
+    "filter",
+    "map",
+    "next",
+    "iter",
+    "vars",
+    "dir",
+    "format",
+    "copyright",
+    "credits",
+    "license",
+    "exit",
+    "quit",
+    "help",
+}
 
 
 def identifier(name: str) -> str:

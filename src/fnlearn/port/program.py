@@ -3,26 +3,39 @@
 import ast
 import copy
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+from ruff.__main__ import find_ruff_bin  # type: ignore[import-untyped]
+
 from fnlearn.port.capture import Trace
-from fnlearn.port.function import Function, Model, build
-from fnlearn.port.graph import Inst, Sym, Val, Where, inlined, values
+from fnlearn.port.errors import PortError
+from fnlearn.port.expression import node
+from fnlearn.port.function import build
+from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, values
 from fnlearn.port.merge import Fork
+from fnlearn.port.model import Function, Model
 from fnlearn.port.names import comment, identifier, snake_case
+from fnlearn.port.ops import row_of
 from fnlearn.port.source import comments, start
+from fnlearn.port.table import Dtype
 
-__all__ = ["formatted", "program"]
+__all__ = ["formatted", "literal", "program"]
 
+LONGEST_LITERAL = 64  # numbers
 HEAD = "import jax\nimport jax.numpy as jnp\n\nimport fnlearn.functional as F\n"
 
 
 def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str], no_training: str = "") -> str:
     """The source of a model, as it was recorded; no_training says why it has no training mode, where it has none."""
+    _refuse_missing(root)
     params = [path for path, (kind, _) in trace.held.items() if kind == "param"]
     buffers = [path for path, (kind, _) in trace.held.items() if kind != "param"]
-    model = Model(sizes, _roots(root), params, buffers)
+    literals = _literals(trace)
+    buffers = [path for path in buffers if path not in literals]
+    model = Model(sizes, _roots(root), params, buffers, {path: name for path, (name, _) in literals.items()})
     functions: list[Function] = []
     for level in _levels(root):
         built = [build(inst, model) for inst in level]
@@ -37,7 +50,52 @@ def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str], no_trai
             for function in group:
                 function.name = group[0].name
     texts = [_text(function) for function in functions]
-    return formatted("\n\n".join([HEAD, *texts, _apply(functions[-1], no_training)]))
+    constants = "\n".join(f"{name} = {text}" for name, text in literals.values())
+    return formatted("\n\n".join([HEAD, constants, *texts, _apply(functions[-1], no_training)]))
+
+
+def literal(kind: str, tensor: torch.Tensor) -> bool:
+    """Whether a tensor that a model holds stands in the text: a short one that is neither parameter nor buffer."""
+    return kind == "constant" and tensor.numel() <= LONGEST_LITERAL and not tensor.is_complex()
+
+
+def _literals(trace: Trace) -> dict[str, tuple[str, str]]:
+    """The name and the text of each short constant, by its path."""
+    found: dict[str, tuple[str, str]] = {}
+    for path, (kind, tensor) in trace.held.items():
+        if literal(kind, tensor):
+            base = identifier(path.rpartition(".")[2]).upper().strip("_") or "CONSTANT"
+            base = base if base[0].isalpha() else f"CONSTANT_{base}"
+            taken = {name for name, _ in found.values()} | {"F"}
+            name, i = base, 1
+            while name in taken:
+                name, i = f"{base}_{i}", i + 1
+            numbers = ast.unparse(node(tensor.tolist()))
+            found[path] = name, f"jnp.array({numbers}, {ast.unparse(node(Dtype(str(tensor.dtype)[6:])))})"
+    return found
+
+
+def _refuse_missing(root: Inst) -> None:
+    """One error for all calls that have no row in the table of operations."""
+    calls = list(_ops(root))
+    missing = [op for op in calls if row_of(op.name) is None]
+    if missing:
+        told = dict.fromkeys(f"{op.name} at {op.where}, in {op.module or 'the model itself'}" for op in missing)
+        raise PortError(
+            f"{len(calls) - len(missing)} of {len(calls)} calls can be ported; for these there is no JAX expression "
+            "(see docs/port.md for what to use instead):\n  " + "\n  ".join(told)
+        )
+
+
+def _ops(inst: Inst) -> Iterator[Op]:
+    for call in inst.body:
+        if isinstance(call, Fork):
+            yield from _ops(call.train)
+            yield from _ops(call.evaluation)
+        elif isinstance(call, Inst):
+            yield from _ops(call)
+        else:
+            yield call
 
 
 def _levels(root: Inst) -> list[list[Inst]]:
@@ -109,7 +167,7 @@ def _share(group: list[Function]) -> None:
         taken[name] = different
         for function, (constant, _) in zip(group, places, strict=True):
             function.slots[name] = constant.value
-            constant.slot = name  # type: ignore[attr-defined]
+            constant.slot = name
     for function in group:
         function.lines = [(_Slots().visit(line), where) for line, where in function.lines]
 
@@ -189,6 +247,9 @@ def _text(function: Function) -> str:
 
 
 def _unparsed(line: ast.stmt) -> str:
+    if isinstance(line, ast.If):
+        body = "\n".join(_unparsed(part) for part in line.body)
+        return f"if {ast.unparse(line.test)}:\n" + textwrap.indent(body, "    ")
     if isinstance(line, ast.Return) and isinstance(line.value, ast.Tuple) and line.value.elts:
         return f"return {', '.join(ast.unparse(part) for part in line.value.elts)}"
     return ast.unparse(ast.fix_missing_locations(line))
@@ -206,7 +267,10 @@ def _apply(root: Function, no_training: str) -> str:
     """The function that every port has: all it could need comes in, and the buffers come out."""
     signature, lines = ["params", "buffers"], []
     if no_training:
-        lines = ["    if train:", f"        raise ValueError({'the model was ported for evaluation alone: ' + no_training!r})"]
+        lines = [
+            "    if train:",
+            f"        raise ValueError({'the model was ported for evaluation alone: ' + no_training!r})",
+        ]
     expressions: dict[int, str] = {}
     for name, value in root.inst.args.items():
         safe = identifier(name)
@@ -217,7 +281,9 @@ def _apply(root: Function, no_training: str) -> str:
             signature.append(f"{safe}={_default(value)}")
             if not isinstance(value, Sym):
                 lines.append(f"    if {safe} != {_default(value)}:")
-                lines.append(f"        raise ValueError(f\"the model was ported with {safe}={_quoted(value)}, got {{{safe}!r}}\")")
+                lines.append(
+                    f'        raise ValueError(f"the model was ported with {safe}={_quoted(value)}, got {{{safe}!r}}")'
+                )
     call = [name for name, there in (("params", root.params), ("buffers", root.buffers)) if there]
     call += [expressions[id(val)] for _, val in (*root.arguments, *root.foreign)]
     call += [f"{name}={name}" for name, there in (("train", root.train), ("key", root.key)) if there]
@@ -241,7 +307,13 @@ def _default(value: Any) -> str:
 
 
 def _quoted(value: Any) -> str:
-    return repr(repr(value) if isinstance(value, str) else value).replace("{", "{{").replace("}", "}}").replace('"', "'").replace("\\", "")
+    return (
+        repr(repr(value) if isinstance(value, str) else value)
+        .replace("{", "{{")
+        .replace("}", "}}")
+        .replace('"', "'")
+        .replace("\\", "")
+    )
 
 
 def _enter(value: Any, expression: str, expressions: dict[int, str]) -> None:
@@ -257,10 +329,12 @@ def _enter(value: Any, expression: str, expressions: dict[int, str]) -> None:
 
 def formatted(text: str) -> str:
     """The text as ruff lays it out."""
-    from ruff.__main__ import find_ruff_bin
-
     done = subprocess.run(
-        [find_ruff_bin(), "format", "--line-length", "120", "-"], input=text, capture_output=True, text=True, check=False
+        [find_ruff_bin(), "format", "--line-length", "120", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"the source that was written is not Python: {done.stderr}\n{text}")

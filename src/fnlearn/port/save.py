@@ -52,12 +52,12 @@ def test_gradients():
     answer = equivalence.backward(pair(), pair().module.inputs{modes})
     assert answer.ok, answer
 '''
-STEP = '''
+STEP = """
 
 def test_an_optimizer_step():
     answer = equivalence.training(pair(), None, optim.sgd(0.01), pair().module.batches, (None, loss))
     assert answer.ok, answer
-'''
+"""
 README = """\
 # {name}
 
@@ -111,15 +111,22 @@ def _written(
     both = equivalence.pair(equivalence.load(folder / "golden.safetensors"), apply, params, buffers)
     answers = [ask(both, inputs, modes=modes) for ask in (equivalence.forward, equivalence.backward)]
     if steps:
-        answers.append(equivalence.training(both, None, optim.sgd(0.01), both.module.batches, (None, _loss)))  # type: ignore[arg-type]
+        losses: Any = (None, _loss)  # torch's side is in the recording
+        answers.append(equivalence.training(both, _nothing, optim.sgd(0.01), both.module.batches, losses))
     test = TEST.format(buffers=sorted(tree.flatten(buffers)), modes="" if trains else ', modes=("eval",)')
     (folder / "test_equivalence.py").write_text(formatted(test + STEP if steps else test))
-    report = "\n".join(
-        f"| {a.question} | {'yes' if a.ok else f'no, it parts at {a.first}'} | {len(a.leaves)} | {equivalence.worst_ratio(a):.2g} |"
-        for a in answers
-    )
+    report = "\n".join(_row(answer) for answer in answers)
     (folder / "README.md").write_text(README.format(name=type(module).__name__, report=report))
     return answers
+
+
+def _row(answer: equivalence.Answer) -> str:
+    verdict = "yes" if answer.ok else f"no, it parts at {answer.first}"
+    return f"| {answer.question} | {verdict} | {len(answer.leaves)} | {equivalence.worst_ratio(answer):.2g} |"
+
+
+def _nothing(parameters: list[Any]) -> Any:
+    return None
 
 
 def _torch_loss(out: Any, target: Any) -> Any:

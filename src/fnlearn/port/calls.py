@@ -1,0 +1,141 @@
+"""What a call of torch's is called, what it is given, and where it stands."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.overrides import resolve_name
+
+from fnlearn.port.errors import PortError
+from fnlearn.port.graph import Inst, Where, mapped
+
+__all__ = [
+    "api_name",
+    "bound",
+    "functional",
+    "leaves",
+    "plain",
+    "recurrent",
+    "refuse_tensor",
+    "rewrite",
+    "storage",
+    "where",
+]
+
+PREFIXES = {
+    "torch.nn.functional.": "F.",
+    "torch._C._nn.": "F.",
+    "torch._C.TensorBase.": "",
+    "torch.Tensor.": "",
+    "torch.functional.": "",
+    "torch._C._linalg.": "linalg.",
+    "torch._C._fft.": "fft.",
+    "torch._C._special.": "special.",
+    "torch.": "",
+}
+
+
+def api_name(func: Any) -> str:
+    """The name of a function or method of torch's: `F.linear`, `add`, `linalg.norm`, `shape` for the attribute."""
+    name = resolve_name(func) or getattr(func, "__name__", str(func))
+    for prefix, short in PREFIXES.items():
+        if name.startswith(prefix):
+            name = short + name.removeprefix(prefix)
+            break
+    return name.removesuffix(".__get__")
+
+
+def functional(name: str) -> str:
+    """The name without what says that it works in place."""
+    if name.startswith("__i") and name.endswith("__") and name not in ("__invert__",):
+        return "__" + name[3:]
+    return name[:-1] if name.endswith("_") and not name.endswith("__") else name
+
+
+def rewrite(inst: Inst, change: Callable[[Any], Any]) -> None:
+    """Every constant and size of a call, and of the calls inside it, changed."""
+    inst.args, inst.outs = mapped(change, inst.args), mapped(change, inst.outs)
+    for call in inst.body:
+        if isinstance(call, Inst):
+            rewrite(call, change)
+        else:
+            call.args, call.kwargs = mapped(change, call.args), mapped(change, call.kwargs)
+
+
+def plain(structure: Any) -> Any:
+    """Dataclasses and mappings of other libraries as dicts; lists and tuples as they are."""
+    if isinstance(structure, Mapping):
+        return {key: plain(value) for key, value in structure.items()}
+    if isinstance(structure, list):
+        return [plain(value) for value in structure]
+    if isinstance(structure, tuple):
+        return tuple(plain(value) for value in structure)
+    return structure
+
+
+def leaves(structure: Any) -> Iterator[Any]:
+    """What is in a structure of mappings, lists and tuples, in order."""
+    if isinstance(structure, Mapping):
+        for part in structure.values():
+            yield from leaves(part)
+    elif isinstance(structure, list | tuple):
+        for part in structure:
+            yield from leaves(part)
+    else:
+        yield structure
+
+
+def bound(module: torch.nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Arguments by the names of `forward`."""
+    signature = inspect.signature(module.forward)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError:
+        return {**{f"input_{i}": arg for i, arg in enumerate(args)}, **kwargs}
+    bound.apply_defaults()
+    given: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            given |= {f"{name}_{i}": part for i, part in enumerate(value)}
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            given |= value
+        else:
+            given[name] = value
+    return given
+
+
+def where(frame: FrameType | None) -> Where:
+    """The place that a frame is at."""
+    if frame is None:
+        return Where()
+    return Where(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def storage(tensor: torch.Tensor) -> int:
+    """Which memory a tensor's numbers are in."""
+    return tensor.untyped_storage()._cdata
+
+
+def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
+    """An error for a tensor that can't be ported."""
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        kind = "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
+        raise PortError(f"{what} is a {kind} tensor; use a dense one of a floating or integer dtype")
+    if tensor.device.type != "cpu":
+        raise PortError(f"{what} is on {tensor.device}; move the model and its inputs to the CPU first: model.cpu()")
+
+
+RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+
+
+def recurrent(args: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
+    """What a recurrent network returns, by its shapes alone: torch's own function wants to know the batch's size."""
+    x, state, _, _, _, _, _, bidirectional, *_ = args
+    if isinstance(state, torch.Tensor) and not state.dtype.is_floating_point:
+        raise PortError("packed sequences are not ported; pass padded ones, and mask what is beyond the ends")
+    states = state if isinstance(state, tuple | list) else (state,)
+    out = x.new_empty((*x.shape[:-1], states[0].shape[-1] * (1 + bidirectional)))
+    return out, *(torch.empty_like(part) for part in states)

@@ -1,0 +1,70 @@
+"""The functions of a model, as plain data."""
+
+import ast
+from dataclasses import dataclass, field
+from typing import Any
+
+from fnlearn.port.graph import Inst, Val, Where
+
+__all__ = ["Function", "Model", "arguments_of"]
+
+
+@dataclass(eq=False)
+class Function:
+    """A module's function.
+
+    arguments: names of what it is given, in order, with the values they are. foreign: the same for what it needs from
+    outside its own part of the model. lines: its statements, each with the place in the user's source it came from.
+    slots: the constants in which the calls of one function differ, by the names of the arguments that take them.
+    """
+
+    inst: Inst
+    name: str = ""
+    arguments: list[tuple[str, Val]] = field(default_factory=list)
+    foreign: list[tuple[str, Val]] = field(default_factory=list)
+    lines: list[tuple[ast.stmt, Where]] = field(default_factory=list)
+    params: bool = False
+    buffers: bool = False
+    writes: bool = False
+    train: bool = False
+    key: bool = False
+    slots: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What every function of a model is built with.
+
+    functions: those of the calls of modules, by the call's id. sizes: how the source calls symbolic sizes, by scope and
+    symbol. roots: an input of the model that has a symbol among its sizes, and where. params, buffers: all paths.
+    literals: constants that stand in the text itself, the name of each by its path.
+    trees: stand-ins for the parameters or buffers of modules that are used from elsewhere in the model.
+    """
+
+    sizes: dict[tuple[int, str], str]
+    roots: dict[str, tuple[Val, int]]
+    params: list[str]
+    buffers: list[str]
+    literals: dict[str, str]
+    functions: dict[int, Function] = field(default_factory=dict)
+    trees: dict[tuple[str, str], Val] = field(default_factory=dict)
+
+
+def arguments_of(inst: Inst) -> list[tuple[str, Val]]:
+    """What a call is given, flat, each value once."""
+    found: list[tuple[str, Val]] = []
+
+    def enter(name: str, value: Any) -> None:
+        if isinstance(value, Val):
+            if all(val is not value for _, val in found):
+                found.append((name, value))
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                enter(f"{name}_{key}", part)
+        elif isinstance(value, list | tuple):
+            for i, part in enumerate(value):
+                enter(f"{name}_{i}", part)
+
+    for name, value in inst.args.items():
+        enter(name, value)
+    return found

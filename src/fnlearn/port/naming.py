@@ -1,0 +1,149 @@
+"""Which name stands for which value in a function's text."""
+
+import ast
+from typing import Any
+
+from fnlearn.port.errors import PortError
+from fnlearn.port.expression import below
+from fnlearn.port.graph import Val
+from fnlearn.port.names import identifier
+
+__all__ = ["Named", "Names"]
+
+
+class Named(ast.NodeTransformer):
+    """Every value of an expression by its name, or by where the model holds it."""
+
+    def __init__(self, body: Any, names: "Names"):
+        self.body, self.names = body, names
+
+    def visit_Name(self, name: ast.Name) -> ast.expr:
+        """A value's name, or a size's."""
+        if hasattr(name, "val"):
+            return self._value(name.val)
+        if hasattr(name, "sym"):
+            if name.sym in self.body.size_names:
+                return ast.Name(self.body.size_names[name.sym], ast.Load())
+            val, dim = self.body.size_at[name.sym]
+            return ast.parse(f"{self.names.load(val)}.shape[{dim}]", mode="eval").body
+        return name
+
+    def _value(self, val: Val) -> ast.expr:
+        known = self.names.known(val)
+        if known:
+            return ast.Name(known, ast.Load())
+        if val.path in self.body.model.literals:
+            return ast.Name(self.body.model.literals[val.path], ast.Load())
+        if val.kind in ("param", "params", "buffers"):
+            return self.body.tree("buffers" if val.kind == "buffers" else "params", val.path)
+        if val.kind in ("buffer", "constant"):
+            parent = next((p for p in self.body.state if val.path.startswith(f"{p}.")), None)
+            if parent is not None:
+                expression: ast.expr = self._value(self.body.state[parent])
+                for part in val.path[len(parent) + 1 :].split("."):
+                    expression = ast.Subscript(expression, ast.Constant(part), ast.Load())
+                return expression
+            return self.body.tree("buffers", val.path)
+        raise PortError(f"a value that {self.body.base or 'the model'} uses comes from nowhere: shape {val.shape}")
+
+    def visit_Call(self, call: ast.Call) -> ast.expr:
+        """A call, with a module's weights by two stars."""
+        if ast.unparse(call.func) == STOP:  # what is inside of one needs none of its own
+            call = ast.Call(call.func, [_unstopped(arg) for arg in call.args], [])
+        merged = self._by_stars(call)
+        if merged is not None:
+            call = merged
+        return self.generic_visit(call)  # type: ignore[return-value]
+
+    def _by_stars(self, call: ast.Call) -> ast.Call | None:
+        """Weight=params["fc"]["weight"], bias=… as **params["fc"], where that is all there is."""
+        given = {id(k): getattr(k.value, "val", None) for k in call.keywords}
+        params = {i: v for i, v in given.items() if v is not None and v.kind == "param" and not self.names.known(v)}
+        held = [k for k in call.keywords if id(k) in params]
+        parents = {val.path.rpartition(".")[0] for val in params.values()}
+        if len(parents) != 1:
+            return None
+        (parent,) = parents
+        leaves = {val.path.rpartition(".")[2] for val in params.values()}
+        if leaves != {k.arg for k in held} or leaves != below(self.body.model.params, parent):
+            return None
+        if self.body.relative(parent) is None:
+            return None
+        star = ast.keyword(None, self.body.tree("params", parent))
+        keywords: list[ast.keyword] = []
+        for keyword in call.keywords:
+            if keyword not in held:
+                keywords.append(keyword)
+            elif star not in keywords:
+                keywords.append(star)
+        return ast.Call(call.func, call.args, keywords)
+
+
+STOP = "jax.lax.stop_gradient"
+
+
+def _unstopped(expression: ast.expr) -> ast.expr:
+    class Without(ast.NodeTransformer):
+        def visit_Call(self, call: ast.Call) -> ast.expr:
+            inner = self.generic_visit(call)
+            stops = isinstance(inner, ast.Call) and ast.unparse(inner.func) == STOP
+            return inner.args[0] if stops else inner  # type: ignore[attr-defined,return-value]
+
+    return Without().visit(expression)
+
+
+class Names:
+    """Which name stands for which value, from statement to statement."""
+
+    def __init__(self, function: Any, named: Any, kept: set[str]):
+        self.named, self.kept = named, kept
+        self.of: dict[int, str] = {}
+        self.holder: dict[str, int] = {}
+        arguments = []
+        for name, val in function.arguments:
+            arguments.append((self._take(identifier(name), val), val))
+        function.arguments = arguments
+        foreign = []
+        for _, val in function.foreign:
+            base = val.path.rpartition(".")[2] if val.path else named(val) or next(iter(val.names.values()), "value")
+            foreign.append((self._take(identifier(base), val), val))
+        function.foreign = foreign
+
+    def _take(self, name: str, val: Val) -> str:
+        free, i = name, 1
+        while free in self.holder or free in self.kept:
+            free, i = f"{name}_{i}", i + 1
+        self.of[id(val)] = free
+        self.holder[free] = id(val)
+        return free
+
+    def fixed(self, name: str) -> str:
+        """A name that is never given to another value."""
+        free, i = name, 1
+        while free in self.holder or free in self.kept:
+            free, i = f"{name}_{i}", i + 1
+        self.kept.add(free)
+        return free
+
+    def known(self, val: Val) -> str:
+        """The name of a value, or nothing."""
+        return self.of.get(id(val), "")
+
+    def load(self, val: Val) -> str:
+        """The name of a value that has one."""
+        return self.of[id(val)]
+
+    def target(self, outs: Any, index: int, last: dict[int, int], hint: Any) -> ast.expr:
+        """What is assigned to; names whose value is not used any more are free again."""
+        for name, holder in list(self.holder.items()):
+            if last.get(holder, -1) <= index:
+                del self.holder[name]
+        return self._target(outs, hint)
+
+    def _target(self, outs: Any, hint: Any) -> ast.expr:
+        if isinstance(outs, Val):
+            name = identifier(self.named(outs) or hint(outs))
+            return ast.Name(self._take(name, outs), ast.Store())
+        if isinstance(outs, tuple | list):
+            return ast.Tuple([self._target(part, hint) for part in outs], ast.Store())
+        return ast.Name("_", ast.Store())

@@ -1,0 +1,177 @@
+"""Rows of linear algebra and of Fourier transforms."""
+
+from functools import partial
+from typing import Any
+
+from fnlearn.port.table import ndim, row, with_
+
+for _name in ("det", "inv", "eig", "eigvals", "slogdet"):
+    row(f"linalg.{_name}", "A", f"jnp.linalg.{_name}(A)")
+row("det", "input", "jnp.linalg.det(input)")
+row("slogdet", "input", "jnp.linalg.slogdet(input)")
+row("logdet", "input", "jnp.linalg.slogdet(input)[1]")
+row("inverse", "input", "jnp.linalg.inv(input)")
+row("linalg.inv_ex", "A, *, check_errors=False", ["jnp.linalg.inv(A)", "jnp.zeros(A.shape[:-2], jnp.int32)"])
+row("linalg.cholesky", "A, *, upper=False", lambda a: "jnp.linalg.cholesky(A, upper=upper)")
+row(
+    "linalg.cholesky_ex",
+    "A, *, upper=False, check_errors=False",
+    ["jnp.linalg.cholesky(A, upper=upper)", "jnp.zeros(A.shape[:-2], jnp.int32)"],
+)
+row("cholesky", "input, upper=False", "jnp.linalg.cholesky(input, upper=upper)")
+row(
+    "cholesky_solve",
+    "B, L, upper=False",
+    lambda a: with_(a, low=not a.upper, then="jax.scipy.linalg.cho_solve((L, low), B)"),
+)
+row(
+    "cholesky_inverse",
+    "L, upper=False",
+    lambda a: with_(
+        a,
+        low=not a.upper,
+        then="jax.scipy.linalg.cho_solve((L, low), jnp.broadcast_to(jnp.eye(L.shape[-1], dtype=L.dtype), L.shape))",
+    ),
+)
+row(
+    "linalg.qr",
+    "A, mode='reduced'",
+    lambda a: (
+        ["jnp.zeros(0, A.dtype)", "jnp.linalg.qr(A, mode='r')"] if a.mode == "r" else "jnp.linalg.qr(A, mode=mode)"
+    ),
+)
+row("qr", "input, some=True", lambda a: f"jnp.linalg.qr(input, mode='{'reduced' if a.some else 'complete'}')")
+row("linalg.eigh", "A, UPLO='L'", "jnp.linalg.eigh(A, UPLO=UPLO)")
+row("linalg.eigvalsh", "A, UPLO='L'", "jnp.linalg.eigvalsh(A, UPLO=UPLO)")
+row("linalg.svd", "A, full_matrices=True, *, driver=None", "jnp.linalg.svd(A, full_matrices=full_matrices)")
+row("linalg.svdvals", "A, *, driver=None", "jnp.linalg.svd(A, compute_uv=False)")
+row(
+    "svd",
+    "input, some=True, compute_uv=True",
+    lambda a: with_(
+        a,
+        full=not a.some,
+        then=[
+            "jnp.linalg.svd(input, full_matrices=full)[0]",
+            "jnp.linalg.svd(input, compute_uv=False)",
+            "jnp.conj(jnp.linalg.svd(input, full_matrices=full)[2].mT)",
+        ],
+    ),
+)
+row("linalg.solve", "A, B, *, left=True", lambda a: _solve(a))
+row(
+    "linalg.solve_ex",
+    "A, B, *, left=True, check_errors=False",
+    lambda a: [_solve(a), "jnp.zeros(A.shape[:-2], jnp.int32)"],
+)
+
+
+def _solve(a: Any) -> str:
+    vector = ndim(a.B) == 1 or (ndim(a.B) == ndim(a.A) - 1 and tuple(a.B.shape) == tuple(a.A.shape[:-1]))
+    if vector:
+        return "jnp.linalg.solve(A, B[..., None])[..., 0]"
+    return "jnp.linalg.solve(A, B)" if a.left else "jnp.linalg.solve(A.mT, B.mT).mT"
+
+
+row(
+    "linalg.solve_triangular",
+    "A, B, *, upper, left=True, unitriangular=False",
+    lambda a: with_(
+        a,
+        low=not a.upper,
+        then="jax.lax.linalg.triangular_solve(A, B, left_side=left0, lower=low, unit_diagonal=unitriangular)",
+        left0=a.left,
+    ),
+)
+row(
+    "triangular_solve",
+    "b, A, upper=True, transpose=False, unitriangular=False",
+    lambda a: with_(
+        a,
+        low=not a.upper,
+        then=[
+            "jax.lax.linalg.triangular_solve("
+            "A, b, left_side=True, lower=low, transpose_a=transpose, unit_diagonal=unitriangular)",
+            "A",
+        ],
+    ),
+)
+row("linalg.matrix_power matrix_power", "A, n", "jnp.linalg.matrix_power(A, n)")
+row("linalg.matrix_exp matrix_exp", "A", "jax.scipy.linalg.expm(A)")
+row("linalg.multi_dot", "tensors", "jnp.linalg.multi_dot(tensors)")
+row("chain_matmul", "*tensors", lambda a: with_(a, tensors=list(a.tensors), then="jnp.linalg.multi_dot(tensors)"))
+row("linalg.vecdot", "x, y, *, dim=-1", "jnp.linalg.vecdot(x, y, axis=dim)")
+row("linalg.tensorinv", "A, ind=2", "jnp.linalg.tensorinv(A, ind)")
+row("linalg.tensorsolve", "A, B, dims=None", "jnp.linalg.tensorsolve(A, B, dims)")
+row("linalg.vander", "x, N=None", "jnp.vander(x, N, increasing=True)")
+row("vander", "x, N=None, increasing=False", "jnp.vander(x, N, increasing=increasing)")
+row("linalg.diagonal", "A, *, offset=0, dim1=-2, dim2=-1", "jnp.diagonal(A, offset=offset0, axis1=dim10, axis2=dim20)")
+row("linalg.matrix_rank", "A, *, atol=None, rtol=None, hermitian=False, tol=None", lambda a: _rank(a))
+row("linalg.cond", "A, p=None", "jnp.linalg.cond(A, p=p)")
+row("linalg.lu_factor", "A, *, pivot=True", ["jax.lax.linalg.lu(A)[0]", "jax.lax.linalg.lu(A)[1] + 1"])
+row(
+    "linalg.lu_factor_ex",
+    "A, *, pivot=True, check_errors=False",
+    ["jax.lax.linalg.lu(A)[0]", "jax.lax.linalg.lu(A)[1] + 1", "jnp.zeros(A.shape[:-2], jnp.int32)"],
+)
+row("linalg.lu", "A, *, pivot=True", "jax.scipy.linalg.lu(A)")
+row(
+    "linalg.lu_solve",
+    "LU, pivots, B, *, left=True, adjoint=False",
+    "jax.scipy.linalg.lu_solve((LU, pivots - 1), B, trans=2 * adjoint)",
+)
+row("lu_solve", "b, LU, pivots", "jax.scipy.linalg.lu_solve((LU, pivots - 1), b)")
+row("linalg.householder_product orgqr", "A, tau", "jax.lax.linalg.householder_product(A, tau)")
+row("geqrf", "A", "jax.lax.linalg.geqrf(A)")
+row("linalg.pinv", "A, *, atol=None, rtol=None, hermitian=False, rcond=None", lambda a: _pinv(a))
+row("pinverse", "A, rcond=1e-15", "jnp.linalg.pinv(A, rtol=rcond)")
+
+
+def _rank(a: Any) -> str:
+    return (
+        "jnp.linalg.matrix_rank(A)"
+        if a.tol is None and a.atol is None and a.rtol is None
+        else "jnp.linalg.matrix_rank(A, rtol)"
+    )
+
+
+def _pinv(a: Any) -> str:
+    a.rtol = a.rcond if a.rtol is None else a.rtol
+    return "jnp.linalg.pinv(A, rtol=rtol, hermitian=hermitian)"
+
+
+def _matrix_norm(a: Any) -> str:
+    a.dim = tuple(a.dim)
+    if a.dim == (-2, -1):
+        return "jnp.linalg.matrix_norm(A, ord=ord, keepdims=keepdim)"
+    return "jnp.linalg.norm(A, ord=ord, axis=dim, keepdims=keepdim)"
+
+
+row("linalg.matrix_norm", "A, ord='fro', dim=(-2, -1), keepdim=False, *, dtype=None", _matrix_norm)
+
+for _name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):
+    row(f"fft.{_name}", "input, n=None, dim=-1, norm=None", f"jnp.fft.{_name}(input, n=n, axis=dim, norm=norm)")
+for _name in ("fft2", "ifft2", "rfft2", "irfft2"):
+    row(f"fft.{_name}", "input, s=None, dim=(-2, -1), norm=None", f"jnp.fft.{_name}(input, s=s, axes=dim, norm=norm)")
+
+
+def _fftn(name: str, a: Any) -> str:
+    if a.s is not None and a.dim is None:
+        a.dim = tuple(range(-len(a.s), 0))
+    return f"jnp.fft.{name}(input, s=s, axes=dim, norm=norm)"
+
+
+for _name in ("fftn", "ifftn", "rfftn", "irfftn"):
+    row(f"fft.{_name}", "input, s=None, dim=None, norm=None", partial(_fftn, _name))
+for _name in ("fftshift", "ifftshift"):
+    row(f"fft.{_name}", "input, dim=None", f"jnp.fft.{_name}(input, axes=dim)")
+row(
+    "fft.fftfreq",
+    "n, d=1.0, *, dtype=None, device=None, requires_grad=False, layout=None",
+    "jnp.fft.fftfreq(n, d, dtype=dtype)",
+)
+row(
+    "fft.rfftfreq",
+    "n, d=1.0, *, dtype=None, device=None, requires_grad=False, layout=None",
+    "jnp.fft.rfftfreq(n, d, dtype=dtype)",
+)

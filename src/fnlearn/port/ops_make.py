@@ -1,0 +1,196 @@
+"""Rows of what makes tensors, of dtypes, and of random numbers."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from fnlearn.port.graph import Val
+from fnlearn.port.table import Dtype, row, sizes, with_
+
+# made from nothing; the dtype is that of what torch made
+
+
+def _filled(call: str, value: str = "") -> Callable[[Any], str]:
+    def template(a: Any) -> str:
+        a.size = sizes(a.size)
+        return f"jnp.{call}(size{value}, dtype)"
+
+    return template
+
+
+MADE = "dtype=None, device=None, requires_grad=False, layout=None, pin_memory=None, memory_format=None, names=None"
+row("zeros", f"*size, {MADE}", _filled("zeros"))
+row("ones", f"*size, {MADE}", _filled("ones"))
+row("empty", f"*size, {MADE}", _filled("zeros"))
+row("full", f"size, fill_value, *, {MADE}", lambda a: _filled("full", ", fill_value")(a))
+row("new_zeros", f"input, *size, {MADE}", _filled("zeros"))
+row("new_ones", f"input, *size, {MADE}", _filled("ones"))
+row("new_empty", f"input, *size, {MADE}", _filled("zeros"))
+row("new_full", f"input, size, fill_value, *, {MADE}", _filled("full", ", fill_value"))
+row("zeros_like empty_like", f"input, *, {MADE}", "jnp.zeros_like(input, dtype=dtype)")
+row("ones_like", f"input, *, {MADE}", "jnp.ones_like(input, dtype=dtype)")
+row("full_like", f"input, fill_value, *, {MADE}", "jnp.full_like(input, fill_value, dtype=dtype)")
+row("zero", "input", "jnp.zeros_like(input)")
+row("fill", "input, value", "jnp.full_like(input, value)")
+row("copy", "input, src, non_blocking=False", lambda a: _copy(a))
+row("eye", f"n, m=None, *, {MADE}", "jnp.eye(n, m, dtype=dtype)")
+row("linspace", f"start, end, steps, *, {MADE}", "jnp.linspace(start, end, steps, dtype=dtype)")
+row("scalar_tensor", f"value, *, {MADE}", "jnp.asarray(value, dtype)")
+row("tensor as_tensor asarray", f"value, *, {MADE}", "jnp.asarray(value, dtype)")
+row("new_tensor", f"input, value, *, {MADE}", "jnp.asarray(value, dtype)")
+
+
+def with_args(a: Any) -> Any:
+    """Sizes that are one sequence, as where they come one by one."""
+    a.size = (tuple(a.size),)
+    return a
+
+
+def _copy(a: Any) -> str:
+    cast = isinstance(a.src, Val) and a.src.dtype != a.input.dtype
+    a.to = a.input.dtype
+    same = isinstance(a.src, Val) and a.src.shape == a.input.shape
+    source = "src.astype(to)" if cast else "src"
+    return source if same else f"jnp.broadcast_to({source}, input.shape)"
+
+
+def _arange(a: Any) -> str:
+    if a.end is None:
+        a.start, a.end = 0, a.start
+    if a.start == 0 and a.step == 1:
+        return "jnp.arange(end, dtype=dtype)"
+    return "jnp.arange(start, end, dtype=dtype)" if a.step == 1 else "jnp.arange(start, end, step, dtype=dtype)"
+
+
+row("arange", f"start, end=None, step=1, *, {MADE}", _arange)
+row("logspace", f"start, end, steps, base=10.0, *, {MADE}", "jnp.logspace(start, end, steps, base=base, dtype=dtype)")
+row("empty_permuted", f"size, physical_layout, *, {MADE}", lambda a: _filled("zeros")(with_args(a)))
+row("new_empty_strided", f"input, size, stride, *, {MADE}", lambda a: _filled("zeros")(with_args(a)))
+row("empty_strided", f"size, stride, *, {MADE}", lambda a: _filled("zeros")(with_args(a)))
+row("tril_indices", f"row, col, offset=0, *, {MADE}", "jnp.stack(jnp.tril_indices(row, offset, col))")
+row("triu_indices", f"row, col, offset=0, *, {MADE}", "jnp.stack(jnp.triu_indices(row, offset, col))")
+
+# dtypes, and what leaves no trace
+
+KEPT = [
+    "contiguous",
+    "clone",
+    "cpu",
+    "alias",
+    "requires_grad_",
+    "view_as_alias",
+    "resolve_neg",
+    "lift_fresh",
+    "pin_memory",
+    "alias_copy",
+    "detach_copy",
+]
+for _name in KEPT:
+    row(_name, "input, *args, **kwargs", "input")
+row("detach data", "input", "jax.lax.stop_gradient(input)")
+
+
+def _as(dtype: str, a: Any) -> str:
+    return _cast(a, dtype)
+
+
+def _cast(a: Any, dtype: str) -> str:
+    a.to = Dtype(dtype)
+    return "input" if a.input.dtype == dtype else "input.astype(to)"
+
+
+for _name, _dtype in {
+    "float": "float32",
+    "double": "float64",
+    "half": "float16",
+    "bfloat16": "bfloat16",
+    "int": "int32",
+    "long": "int64",
+    "bool": "bool",
+    "short": "int16",
+    "char": "int8",
+    "byte": "uint8",
+}.items():
+    row(_name, "input, memory_format=None", partial(_as, _dtype))
+
+
+def _to(a: Any) -> str:
+    wanted = [v for v in (*a.args, *a.kwargs.values()) if str(v).startswith("torch.") and not hasattr(v, "type")]
+    others = [v for v in (*a.args, *a.kwargs.values()) if isinstance(v, Val)]
+    dtype = str(wanted[0]).removeprefix("torch.") if wanted else others[0].dtype if others else a.input.dtype
+    return _cast(a, dtype)
+
+
+row("to type", "input, *args, **kwargs", _to)
+row("type_as", "input, other", lambda a: _cast(a, a.other.dtype))
+
+# random numbers
+
+row(
+    "rand",
+    f"*size, {MADE}, generator=None",
+    lambda a: with_(a, size=sizes(a.size), then="jax.random.uniform(key, size, dtype)"),
+    random=True,
+)
+row(
+    "randn",
+    f"*size, {MADE}, generator=None",
+    lambda a: with_(a, size=sizes(a.size), then="jax.random.normal(key, size, dtype)"),
+    random=True,
+)
+row("rand_like", f"input, *, {MADE}", "jax.random.uniform(key, input.shape, input.dtype)", random=True)
+row("randint", f"low, high=None, size=None, *, {MADE}, generator=None", lambda a: _randint(a), random=True)
+row("randint_like", f"input, low=0, high=None, *, {MADE}", lambda a: _randint(a), random=True)
+row("randperm", f"n, *, {MADE}, generator=None", "jax.random.permutation(key, n)", random=True)
+row(
+    "cauchy",
+    "input, median=0.0, sigma=1.0, *, generator=None",
+    "median + sigma * jax.random.cauchy(key, input.shape, input.dtype)",
+    random=True,
+)
+row(
+    "exponential",
+    "input, lambd=1.0, *, generator=None",
+    "jax.random.exponential(key, input.shape, input.dtype) / lambd",
+    random=True,
+)
+row(
+    "geometric",
+    "input, p, *, generator=None",
+    "jax.random.geometric(key, p, input.shape).astype(input.dtype)",
+    random=True,
+)
+row(
+    "log_normal",
+    "input, mean=1.0, std=2.0, *, generator=None",
+    "jnp.exp(mean + std * jax.random.normal(key, input.shape, input.dtype))",
+    random=True,
+)
+row("randn_like", f"input, *, {MADE}", "jax.random.normal(key, input.shape, input.dtype)", random=True)
+row(
+    "bernoulli",
+    "input, p=None, *, generator=None, out=None",
+    lambda a: f"jax.random.bernoulli(key, {'input' if a.p is None else 'p, input.shape'}).astype(input.dtype)",
+    random=True,
+)
+row(
+    "uniform",
+    "input, a=0.0, b=1.0, *, generator=None",
+    "jax.random.uniform(key, input.shape, input.dtype, a, b)",
+    random=True,
+)
+row(
+    "normal",
+    "input, mean=0.0, std=1.0, *, generator=None",
+    "mean + std * jax.random.normal(key, input.shape, input.dtype)",
+    random=True,
+)
+
+
+def _randint(a: Any) -> str:
+    if a.high is None:
+        a.low, a.high = 0, a.low
+    if hasattr(a, "input"):
+        return "jax.random.randint(key, input.shape, low, high).astype(dtype)"
+    a.size = tuple(a.size)
+    return "jax.random.randint(key, size, low, high).astype(dtype)"

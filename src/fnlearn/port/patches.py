@@ -1,0 +1,59 @@
+"""What of torch behaves otherwise while a model is recorded."""
+
+import builtins
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+
+from fnlearn.port.errors import PortError
+
+__all__ = ["patched"]
+
+
+@contextmanager
+def patched(recorder: Any) -> Iterator[None]:
+    """Module calls are recorded; what has a derivative of its own is refused; checkpoints are plain calls."""
+    original, length = torch.nn.Module.__call__, builtins.len
+    apply = torch.autograd.Function.apply
+    checkpoint = torch.utils.checkpoint.checkpoint
+
+    def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return recorder.call(original, module, args, kwargs)
+
+    def refused(cls: type, *args: Any, **kwargs: Any) -> Any:
+        raise PortError(
+            f"{recorder.place()}: {cls.__name__} is an autograd function with a "
+            "derivative of its own; write it with jax.custom_vjp, or use plain operations"
+        )
+
+    def plainly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        own = ("use_reentrant", "context_fn", "determinism_check", "debug", "preserve_rng_state", "early_stop")
+        return function(*args, **{key: value for key, value in kwargs.items() if key not in own})
+
+    def sized(value: Any) -> Any:  # len() returns nothing but a number; what a tensor has may be a symbol
+        return value.shape[0] if isinstance(value, FakeTensor) and value.ndim else length(value)
+
+    def hinted(mask: Any, is_causal: bool | None = None, size: int | None = None) -> bool:
+        return is_causal is True  # torch compares the mask's numbers; the mask is used in either case
+
+    transformer = torch.nn.modules.transformer
+    detect = transformer._detect_is_causal_mask
+    transformer._detect_is_causal_mask = hinted
+    onednn = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)  # its recurrent networks want to know how many numbers there are
+    builtins.len = sized
+    torch.nn.Module.__call__ = call  # type: ignore[method-assign]
+    torch.autograd.Function.apply = classmethod(refused)  # type: ignore[method-assign,assignment]
+    torch.utils.checkpoint.checkpoint = plainly
+    try:
+        yield
+    finally:
+        builtins.len = length
+        torch._C._set_mkldnn_enabled(onednn)
+        transformer._detect_is_causal_mask = detect
+        torch.nn.Module.__call__ = original  # type: ignore[method-assign]
+        torch.autograd.Function.apply = apply  # type: ignore[method-assign]
+        torch.utils.checkpoint.checkpoint = checkpoint

@@ -1,0 +1,91 @@
+"""What a row of the table of operations is.
+
+A row is torch's signature and a template, an expression over the signature's names; a function that returns one where
+it depends on the arguments. A keyword whose value is the signature's default is left out.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from fnlearn.port.errors import PortError
+from fnlearn.port.graph import Op, Val
+
+__all__ = ["ROWS", "Dtype", "Row", "bound", "floating", "ndim", "row", "sizes", "with_"]
+
+Template = str | list[str] | Callable[[Any], str | list[str]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one operation is written.
+
+    signature: torch's. template: an expression, a list with one for each output, or a function of the arguments that
+    returns either. random: whether it takes a key.
+    """
+
+    signature: inspect.Signature
+    template: Template
+    random: bool = False
+
+
+ROWS: dict[str, Row] = {}
+
+
+def row(names: str, signature: str, template: Template, random: bool = False) -> None:
+    """Enter a row under each of its names."""
+    parsed = inspect.signature(eval(f"lambda {signature}: 0", {"inf": math.inf}))  # our own text, never a model's
+    for name in names.split():
+        if name in ROWS:
+            raise ValueError(f"{name!r} has a row already")
+        ROWS[name] = Row(parsed, template, random)
+
+
+def bound(op: Op, row: Row) -> SimpleNamespace:
+    """The call's arguments by the row's names, with defaults."""
+    args, kwargs = op.args, {key: value for key, value in op.kwargs.items() if key not in ("out", "generator")}
+    several = [p.name for p in row.signature.parameters.values() if p.kind is inspect.Parameter.VAR_POSITIONAL]
+    for name in several:
+        if name in kwargs:  # flip(x, dims=(0, 1))
+            args = (*args, kwargs.pop(name))
+    if "self" in kwargs:
+        args = (kwargs.pop("self"), *args)
+    try:
+        given = row.signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise PortError(f"{op.where}: {op.name} with these arguments is not ported: {error}") from None
+    given.apply_defaults()
+    return SimpleNamespace(**given.arguments)
+
+
+def floating(value: Any) -> bool:
+    """Whether a value's dtype is a floating-point one."""
+    return isinstance(value, float) or (isinstance(value, Val) and "float" in value.dtype)
+
+
+def ndim(value: Any) -> int:
+    """How many dimensions a value has; 0 for a number."""
+    return len(value.shape) if isinstance(value, Val) else 0
+
+
+@dataclass(frozen=True)
+class Dtype:
+    """A dtype by its name, to be written `jnp.float32`; as_given: or as that of an argument that has it."""
+
+    name: str
+    as_given: bool = False
+
+
+def sizes(values: Any) -> tuple[Any, ...]:
+    """Sizes given one by one or as one sequence."""
+    return tuple(values[0]) if len(values) == 1 and isinstance(values[0], tuple | list) else tuple(values)
+
+
+def with_(a: Any, then: Any, **values: Any) -> Any:
+    """The template, after values were entered under new names."""
+    for name, value in values.items():
+        setattr(a, name, value)
+    return then

@@ -1,0 +1,97 @@
+"""What of torch has no JAX expression, and why."""
+
+__all__ = ["UNPORTED"]
+
+NUMBERS = "needs a tensor's numbers while the program is traced: what comes out has as many numbers as they say"
+NO_JAX = "a special function that JAX has not"
+STRIDES = "reads memory by strides, and JAX arrays have none: index, reshape or slice instead"
+SPARSE = "JAX's sparse arrays are another library's (`jax.experimental.sparse`)"
+INSIDE = "torch's own inner function, which no model calls"
+NO_LAPACK = "a factorisation that JAX has not"
+
+UNPORTED: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "item",
+            "equal",
+            "allclose",
+            "nonzero",
+            "argwhere",
+            "unique",
+            "unique_consecutive",
+            "masked_select",
+            "bincount",
+        ),
+        NUMBERS,
+    ),
+    **dict.fromkeys(
+        ("nn.functional.ctc_loss", "nn.functional.gaussian_nll_loss"),
+        "torch looks at the numbers to check them; call `fnlearn.functional`'s on the model's outputs",
+    ),
+    **dict.fromkeys(("cov", "corrcoef", "istft", "linalg.lstsq"), "torch looks at the numbers to check them"),
+    **dict.fromkeys(("as_strided", "as_strided_copy", "as_strided_scatter", "resize_", "resize_as_"), STRIDES),
+    **dict.fromkeys(("sparse.mm", "sparse.sampled_addmm", "to_sparse"), SPARSE),
+    **dict.fromkeys(
+        (
+            "_batch_norm_with_update",
+            "_chunk_cat",
+            "_native_batch_norm_legit",
+            "_segment_reduce",
+            "_softmax_backward_data",
+            "_unsafe_masked_index",
+            "_unsafe_masked_index_put_accumulate",
+            "_upsample_bilinear2d_aa",
+            "hash_tensor",
+            "max_pool2d_with_indices_backward",
+            "native_batch_norm",
+            "native_dropout_backward",
+            "native_group_norm",
+            "native_layer_norm",
+        ),
+        INSIDE,
+    ),
+    **dict.fromkeys(
+        (
+            "jiterator_unary",
+            "jiterator_binary",
+            "jiterator_binary_return_by_ref",
+            "jiterator_2inputs_2outputs",
+            "jiterator_4inputs_with_extra_args",
+        ),
+        "CUDA source in a string",
+    ),
+    **dict.fromkeys(
+        ("linalg.ldl_factor", "linalg.ldl_factor_ex", "linalg.ldl_solve", "lu", "lu_unpack", "geqrf", "ormqr"),
+        NO_LAPACK,
+    ),
+    **dict.fromkeys(("svd_lowrank", "pca_lowrank"), "an approximation by random numbers; use `linalg.svd`"),
+    **{
+        f"special.{name}": NO_JAX
+        for name in (
+            "airy_ai",
+            "bessel_j0",
+            "bessel_j1",
+            "bessel_y0",
+            "bessel_y1",
+            "chebyshev_polynomial_t",
+            "chebyshev_polynomial_u",
+            "chebyshev_polynomial_v",
+            "chebyshev_polynomial_w",
+            "erfcx",
+            "hermite_polynomial_h",
+            "hermite_polynomial_he",
+            "laguerre_polynomial_l",
+            "legendre_polynomial_p",
+            "modified_bessel_i0",
+            "modified_bessel_i1",
+            "modified_bessel_k0",
+            "modified_bessel_k1",
+            "scaled_modified_bessel_k0",
+            "scaled_modified_bessel_k1",
+            "shifted_chebyshev_polynomial_t",
+            "shifted_chebyshev_polynomial_u",
+            "shifted_chebyshev_polynomial_v",
+            "shifted_chebyshev_polynomial_w",
+        )
+    },
+}

@@ -1,0 +1,227 @@
+"""Whether the source that is written is the model it was written from."""
+
+import ast
+
+import jax
+import jax.numpy as jnp
+import pytest
+import torch
+from torch import nn
+
+from fnlearn import equivalence, port, tree
+from tests.port import models
+
+
+@pytest.fixture(autouse=True)
+def promotion():
+    """Source as people write it: a bias is added to rows, and numbers are promoted as numpy does."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+CASES = models.cases()
+PORTS: dict[str, port.Port] = {}
+
+
+def ported(name):
+    module, inputs, _ = CASES[name]
+    if name not in PORTS:
+        PORTS[name] = port.convert(module, inputs)
+    return PORTS[name]
+
+
+def pair(name):
+    made = ported(name)
+    return equivalence.pair(CASES[name][0], made.apply, made.params, made.buffers)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_outputs_and_buffers(name):
+    answer = equivalence.forward(pair(name), CASES[name][1])
+    assert answer.ok, answer
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients(name):
+    answer = equivalence.backward(pair(name), CASES[name][1])
+    assert answer.ok, answer
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_other_sizes(name):
+    answer = equivalence.forward(pair(name), CASES[name][2])
+    assert answer.ok, answer
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_names_are_those_of_the_state_dict(name):
+    module, made = CASES[name][0], ported(name)
+    tied = {"head.weight"} if name == "decoder" else set()
+    assert set(tree.flatten(made.params)) == {n for n, _ in module.named_parameters()}
+    assert set(tree.flatten(made.params) | tree.flatten(made.buffers)) == set(module.state_dict()) - tied
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_source_imports_jax_and_functional_alone(name):
+    imports = [
+        node for node in ast.walk(ast.parse(ported(name).source)) if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert {alias.name for node in imports for alias in node.names} <= {"jax", "jax.numpy", "fnlearn.functional"}
+
+
+def test_a_mask_is_drawn_anew_for_every_layer_and_key():
+    made = port.convert(nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.5)), (torch.ones(64, 64),))
+    out = [made.apply({}, {}, jnp.ones((64, 64)), train=True, key=jax.random.key(seed))[0] for seed in (0, 0, 1)]
+    assert (out[0] == out[1]).all()
+    assert (out[0] != out[2]).any()
+    assert 0.2 < (out[0] > 0).mean() < 0.3  # a quarter is left by two masks, a half by the same one twice
+
+
+TEXT = """\
+def attention(params, x, *, train=False, key=None):  # tests.port.models.Attention
+    B, T = x.shape[:2]
+    key_0, key_1 = F.split_key(key, 2)
+    # queries, keys and values of all heads at once
+    q, k, v = jnp.split(F.linear(x, **params["qkv"]), 3, axis=2)
+    q = q.reshape(B, T, 2, 4).swapaxes(1, 2)  # (B, heads, T, size)
+    k = k.reshape(B, T, 2, 4).swapaxes(1, 2)
+    v = v.reshape(B, T, 2, 4).swapaxes(1, 2)
+    y = F.scaled_dot_product_attention(q, k, v, dropout_p=0.1 if train else 0, is_causal=True, key=key_0)
+    y = y.swapaxes(1, 2).reshape(B, T, 8)
+    return F.dropout(F.linear(y, **params["out"]), p=0.1, training=train, key=key_1)
+
+
+def block(params, x, *, train=False, key=None):  # tests.port.models.Block
+    return x + attention(params["attention"], F.layer_norm(x, (8,), **params["norm"]), train=train, key=key)
+
+
+def decoder(params, ids, *, train=False, key=None):  # tests.port.models.Decoder
+    key_0, key_1 = F.split_key(key, 2)
+    x = F.embedding(ids, **params["tokens"]) + F.embedding(jnp.arange(ids.shape[1]), **params["places"])
+    x = block(params["blocks"]["0"], x, train=train, key=key_0)
+    x = block(params["blocks"]["1"], x, train=train, key=key_1)
+    return F.linear(x, **params["tokens"])
+"""
+
+
+def test_the_text_is_what_a_person_would_write():
+    assert TEXT in ported("decoder").source
+
+
+def test_equal_modules_share_a_function_and_numbers_are_arguments():
+    source = ported("pictures").source
+    assert source.count("def residual(") == 1
+    assert "def residual(params, buffers, x, *, stride, train=False):" in source
+    assert 'residual(params["blocks"]["1"], buffers["blocks"]["1"], x, stride=2, train=train)' in source
+
+
+def test_another_constant_is_refused():
+    module, inputs, _ = CASES["answers"]
+    made = port.convert(module, inputs)
+    with pytest.raises(ValueError, match=r"ported with scale=2\.0, got 3"):
+        made.apply(made.params, made.buffers, {"x": jnp.ones((2, 3))}, 3)
+
+
+class Branches(nn.Module):
+    def forward(self, x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+
+class Item(nn.Module):
+    def forward(self, x):
+        return x * x.max().item()
+
+
+class Selects(nn.Module):
+    def forward(self, x):
+        return x[x > 0]
+
+
+class Own(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * 2
+
+
+class Derivative(nn.Module):
+    def forward(self, x):
+        return Own.apply(x)
+
+
+class Casts(nn.Module):
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return x @ x.mT
+
+
+class Unknown(nn.Module):
+    def forward(self, x):
+        return torch.special.bessel_y1(x) + torch.special.airy_ai(x)
+
+
+REFUSED = {
+    "a branch": (Branches(), r"inner .*needs a tensor's numbers"),
+    "an item": (Item(), r"inner .*item\(\) needs a tensor's numbers"),
+    "a selection": (Selects(), r"inner .*use torch\.where"),
+    "a derivative of its own": (Derivative(), r"inner .*jax\.custom_vjp"),
+    "autocast": (Casts(), r"inner .*\.to\(torch\.bfloat16\)"),
+    "what JAX has not": (Unknown(), r"(?s)1 of 3 calls.*bessel_y1 at .*inner.*airy_ai at .*inner"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_can_not_be_ported_says_where_and_why(name):
+    module, message = REFUSED[name]
+    holder = nn.Module()
+    holder.inner = module
+    holder.forward = module
+    with pytest.raises(port.PortError, match=message) as told:
+        port.convert(nn.Sequential(nn.Identity()).append(holder_of(module)), (torch.ones(2, 3),))
+    assert "test_convert.py" in str(told.value)
+
+
+def holder_of(module):
+    class Holder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = module
+
+        def forward(self, x):
+            return self.inner(x)
+
+    return Holder()
+
+
+def test_sparse_and_foreign_tensors_are_refused():
+    with pytest.raises(port.PortError, match="sparse_coo"):
+        port.convert(nn.Linear(2, 2), (torch.eye(2).to_sparse(),))
+    with pytest.raises(port.PortError, match=r"model\.cpu\(\)"):
+        port.convert(nn.Linear(2, 2, device="meta"), (torch.ones(2, 2),))
+
+
+def test_training_alone_can_be_out_of_reach():
+    class Layers(nn.Module):
+        def forward(self, x):
+            return x if self.training and torch.rand(()) < 0.5 else -x
+
+    made = port.convert(Layers(), (torch.ones(2),))
+    assert (made.apply({}, {}, jnp.ones(2))[0] == -1).all()
+    with pytest.raises(ValueError, match="evaluation alone"):
+        made.apply({}, {}, jnp.ones(2), train=True)
+
+
+def test_the_model_stays_as_it_is():
+    module, inputs, _ = CASES["average"]
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    mode = module.training
+    port.convert(module, inputs)
+    assert module.training is mode
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+    assert len([1, 2]) == 2
+    assert torch.equal(nn.Identity()(inputs[0]), inputs[0])
