@@ -110,6 +110,7 @@ class Average(nn.Module):
 
     def __init__(self):
         super().__init__()
+        self.mean: torch.Tensor
         self.register_buffer("mean", torch.zeros(3))
         self.layer = nn.Linear(3, 3)
 

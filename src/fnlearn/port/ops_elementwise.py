@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fnlearn.port.graph import Val
 from fnlearn.port.table import Template, ndim, row
 
 # one argument
@@ -69,8 +70,8 @@ row("__radd__", "input, other", "other + input")
 row("__rsub__", "input, other", "other - input")
 row("rsub", "input, other, alpha=1", lambda a: "other - input" if a.alpha == 1 else "other - alpha * input")
 for _names, _sign in {
-    "mul multiply __mul__": "*", "__truediv__ true_divide": "/", "matmul mm bmm mv __matmul__ linalg.matmul": "@",
-    "floor_divide __floordiv__": "//", "remainder __mod__": "%", "pow __pow__ float_power": "**",
+    "mul multiply __mul__": "*", "__truediv__ true_divide": "/", "matmul mm bmm mv spmm __matmul__ linalg.matmul": "@",
+    "floor_divide __floordiv__": "//", "remainder __mod__": "%", "pow __pow__": "**",
     "lt less __lt__": "<", "le less_equal __le__": "<=", "gt greater __gt__": ">", "ge greater_equal __ge__": ">=",
     "eq __eq__": "==", "ne not_equal __ne__": "!=", "bitwise_and __and__": "&", "bitwise_or __or__": "|",
     "bitwise_xor __xor__": "^", "bitwise_left_shift __lshift__": "<<", "bitwise_right_shift __rshift__": ">>",
@@ -88,7 +89,7 @@ for _name, _call in {
     "atan2": "arctan2", "arctan2": "arctan2", "copysign": "copysign", "fmax": "fmax", "fmin": "fmin", "fmod": "fmod",
     "gcd": "gcd", "heaviside": "heaviside", "hypot": "hypot", "lcm": "lcm",
     "logaddexp": "logaddexp", "logaddexp2": "logaddexp2", "logical_and": "logical_and", "logical_or": "logical_or",
-    "logical_xor": "logical_xor", "maximum": "maximum", "minimum": "minimum", "nextafter": "nextafter",
+    "logical_xor": "logical_xor", "maximum": "maximum", "minimum": "minimum",
     "kron": "kron", "inner": "inner", "dot": "dot", "vdot": "vdot", "outer": "outer", "ger": "outer",
 }.items():  # fmt: skip
     row(_name, "input, other", f"jnp.{_call}(input, other)")
@@ -132,7 +133,17 @@ row("where", "condition, input, other", "jnp.where(condition, input, other)")
 row("masked_fill", "input, mask, value", "jnp.where(mask, value, input)")
 row("isclose", "input, other, rtol=1e-05, atol=1e-08, equal_nan=False",
     "jnp.isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)")  # fmt: skip
-row("complex", "real, imag", "jax.lax.complex(real, imag)")
+row(
+    "complex",
+    "real, imag",
+    lambda a: (
+        "jax.lax.complex(real, imag)"
+        if a.real.shape == a.imag.shape
+        else "jax.lax.complex(*jnp.broadcast_arrays(real, imag))"
+    ),
+)
+row("nextafter", "input, other", "input + jax.lax.stop_gradient(jnp.nextafter(input, other) - input)")
+row("frexp", "input", "jnp.frexp(input)")
 row("polar", "abs, angle", "jax.lax.complex(abs * jnp.cos(angle), abs * jnp.sin(angle))")
 row("real", "input", "input.real")
 row("imag", "input", "input.imag")
@@ -157,3 +168,12 @@ def _searched(a: Any) -> str:
     sign = "<=" if side == "right" else "<"
     order = "jnp.take_along_axis(sorted_sequence, sorter, -1)" if a.sorter is not None else "sorted_sequence"
     return f"({order}[..., None, :] {sign} jnp.asarray(input)[..., None]).sum(-1)"
+
+
+row(
+    "float_power",
+    "input, exponent",
+    lambda a: (
+        "input.astype(float) ** exponent" if isinstance(a.input, Val) else "jnp.asarray(input, float) ** exponent"
+    ),
+)

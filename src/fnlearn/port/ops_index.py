@@ -1,9 +1,10 @@
 """Rows of what takes numbers out and puts them in by index, and of sorting."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fnlearn.port.graph import Val
-from fnlearn.port.table import Template, ndim, row, with_
+from fnlearn.port.table import ndim, row, with_
 
 # indexing
 
@@ -46,7 +47,7 @@ def _sort(a: Any) -> list[str]:
     return [f"jnp.sort{ends}", f"jnp.argsort{ends}"]
 
 
-def _at(method: str) -> Template:
+def _at(method: str) -> Callable[[Any], str]:
     def template(a: Any) -> str:
         if ndim(a.input) == 0:
             return f"input.reshape(1).at[index].{method}.reshape(())"
@@ -56,7 +57,13 @@ def _at(method: str) -> Template:
     return template
 
 
-row("index_add", "input, dim, index, source, *, alpha=1", _at("add(source)"))
+row(
+    "index_add",
+    "input, dim, index, source, *, alpha=1",
+    lambda a: _at("add(source)" if a.alpha == 1 else "add(alpha * source)")(a),
+)
+row("index_reduce", "input, dim, index, source, reduce, *, include_self=True", lambda a: _index_reduce(a))
+row("nonzero_static", "input, *, size, fill_value=-1", "jnp.argwhere(input, size=(size), fill_value=(fill_value))")
 row("index_copy", "input, dim, index, source", _at("set(source)"))
 row("index_fill", "input, dim, index, value", _at("set(value)"))
 row("scatter", "input, dim, index, src, *, reduce=None", lambda a: _scatter(a))
@@ -114,3 +121,12 @@ def _gather(a: Any) -> str:
     a.at = tuple(slice(None) if i == axis else slice(0, n) for i, n in enumerate(a.index.shape))
     same = all(i == axis or n == m for i, (n, m) in enumerate(zip(a.index.shape, a.input.shape, strict=False)))
     return f"jnp.take_along_axis({'input' if same else 'input[at]'}, index, axis=dim)"
+
+
+def _index_reduce(a: Any) -> str:
+    a.reduce = {"mean": "mean", "prod": "prod", "amax": "amax", "amin": "amin"}[a.reduce]
+    if ndim(a.input) == 0:
+        return "F.scatter_reduce(input, 0, index.reshape(-1), source.reshape(-1), reduce, include_self=include_self)"
+    a.places = tuple(-1 if i == a.dim % ndim(a.input) else 1 for i in range(ndim(a.input)))
+    spread = "jnp.broadcast_to(index.reshape(places), source.shape)"
+    return f"F.scatter_reduce(input, dim, {spread}, source, reduce, include_self=include_self)"

@@ -19,20 +19,19 @@ row(
     ["jnp.linalg.cholesky(A, upper=upper)", "jnp.zeros(A.shape[:-2], jnp.int32)"],
 )
 row("cholesky", "input, upper=False", "jnp.linalg.cholesky(input, upper=upper)")
-row(
-    "cholesky_solve",
-    "B, L, upper=False",
-    lambda a: with_(a, low=not a.upper, then="jax.scipy.linalg.cho_solve((L, low), B)"),
-)
+row("cholesky_solve", "B, L, upper=False", lambda a: _cholesky_solve(a, "B"))
 row(
     "cholesky_inverse",
     "L, upper=False",
-    lambda a: with_(
-        a,
-        low=not a.upper,
-        then="jax.scipy.linalg.cho_solve((L, low), jnp.broadcast_to(jnp.eye(L.shape[-1], dtype=L.dtype), L.shape))",
-    ),
+    lambda a: _cholesky_solve(a, "jnp.broadcast_to(jnp.eye(L.shape[-1], dtype=L.dtype), L.shape)"),
 )
+
+
+def _cholesky_solve(a: Any, right: str) -> str:
+    a.low = not a.upper
+    return f"jax.scipy.linalg.cho_solve((jnp.{'triu' if a.upper else 'tril'}(L), low), {right})"
+
+
 row(
     "linalg.qr",
     "A, mode='reduced'",
@@ -41,8 +40,8 @@ row(
     ),
 )
 row("qr", "input, some=True", lambda a: f"jnp.linalg.qr(input, mode='{'reduced' if a.some else 'complete'}')")
-row("linalg.eigh", "A, UPLO='L'", "jnp.linalg.eigh(A, UPLO=UPLO)")
-row("linalg.eigvalsh", "A, UPLO='L'", "jnp.linalg.eigvalsh(A, UPLO=UPLO)")
+row("linalg.eigh", "A, UPLO='L'", "jnp.linalg.eigh(A, UPLO=UPLO, symmetrize_input=False)")
+row("linalg.eigvalsh", "A, UPLO='L'", "jnp.linalg.eigvalsh(A, UPLO=UPLO, symmetrize_input=False)")
 row("linalg.svd", "A, full_matrices=True, *, driver=None", "jnp.linalg.svd(A, full_matrices=full_matrices)")
 row("linalg.svdvals", "A, *, driver=None", "jnp.linalg.svd(A, compute_uv=False)")
 row(
@@ -103,10 +102,18 @@ row("chain_matmul", "*tensors", lambda a: with_(a, tensors=list(a.tensors), then
 row("linalg.vecdot", "x, y, *, dim=-1", "jnp.linalg.vecdot(x, y, axis=dim)")
 row("linalg.tensorinv", "A, ind=2", "jnp.linalg.tensorinv(A, ind)")
 row("linalg.tensorsolve", "A, B, dims=None", "jnp.linalg.tensorsolve(A, B, dims)")
-row("linalg.vander", "x, N=None", "jnp.vander(x, N, increasing=True)")
+row(
+    "linalg.vander",
+    "x, N=None",
+    lambda a: with_(a, n=a.x.shape[-1] if a.N is None else a.N, then="x[..., None] ** jnp.arange(n)"),
+)
 row("vander", "x, N=None, increasing=False", "jnp.vander(x, N, increasing=increasing)")
-row("linalg.diagonal", "A, *, offset=0, dim1=-2, dim2=-1", "jnp.diagonal(A, offset=offset0, axis1=dim10, axis2=dim20)")
-row("linalg.matrix_rank", "A, *, atol=None, rtol=None, hermitian=False, tol=None", lambda a: _rank(a))
+row(
+    "linalg.diagonal",
+    "A, *, offset=0, dim1=-2, dim2=-1",
+    lambda a: with_(a, k=a.offset, first=a.dim1, second=a.dim2, then="jnp.diagonal(A, k, first, second)"),
+)
+row("linalg.matrix_rank", "A, tol=None, hermitian=False, *, atol=None, rtol=None", lambda a: _rank(a))
 row("linalg.cond", "A, p=None", "jnp.linalg.cond(A, p=p)")
 row("linalg.lu_factor", "A, *, pivot=True", ["jax.lax.linalg.lu(A)[0]", "jax.lax.linalg.lu(A)[1] + 1"])
 row(
@@ -114,7 +121,15 @@ row(
     "A, *, pivot=True, check_errors=False",
     ["jax.lax.linalg.lu(A)[0]", "jax.lax.linalg.lu(A)[1] + 1", "jnp.zeros(A.shape[:-2], jnp.int32)"],
 )
-row("linalg.lu", "A, *, pivot=True", "jax.scipy.linalg.lu(A)")
+row(
+    "linalg.lu",
+    "A, *, pivot=True",
+    lambda a: (
+        "jax.scipy.linalg.lu(A)"
+        if ndim(a.A) == 2
+        else "jnp.vectorize(jax.scipy.linalg.lu, signature='(m,n)->(m,m),(m,k),(k,n)')(A)"
+    ),
+)
 row(
     "linalg.lu_solve",
     "LU, pivots, B, *, left=True, adjoint=False",
@@ -128,11 +143,14 @@ row("pinverse", "A, rcond=1e-15", "jnp.linalg.pinv(A, rtol=rcond)")
 
 
 def _rank(a: Any) -> str:
-    return (
-        "jnp.linalg.matrix_rank(A)"
-        if a.tol is None and a.atol is None and a.rtol is None
-        else "jnp.linalg.matrix_rank(A, rtol)"
-    )
+    a.least = a.atol if a.tol is None else a.tol
+    if a.least is None and a.rtol is None:
+        return "jnp.linalg.matrix_rank(A)"
+    values = "jnp.linalg.svd(A, compute_uv=False)"
+    least = "jnp.asarray(least)[..., None]" if a.least is not None else "0.0"
+    if a.rtol is not None:
+        least = f"jnp.maximum({least}, jnp.asarray(rtol)[..., None] * {values}.max(-1, keepdims=True))"
+    return f"({values} > {least}).sum(-1)"
 
 
 def _pinv(a: Any) -> str:
@@ -149,16 +167,21 @@ def _matrix_norm(a: Any) -> str:
 
 row("linalg.matrix_norm", "A, ord='fro', dim=(-2, -1), keepdim=False, *, dtype=None", _matrix_norm)
 
+
+def _fftn(name: str, a: Any) -> str:
+    a.s = (a.s,) if isinstance(a.s, int) else a.s
+    a.dim = (a.dim,) if isinstance(a.dim, int) else a.dim
+    if a.s is not None and a.dim is None:
+        a.dim = tuple(range(-len(a.s), 0))
+    if name.endswith("2") and len(a.dim) != 2:
+        name = name.replace("2", "n")
+    return f"jnp.fft.{name}(input, s=s, axes=dim, norm=norm)"
+
+
 for _name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):
     row(f"fft.{_name}", "input, n=None, dim=-1, norm=None", f"jnp.fft.{_name}(input, n=n, axis=dim, norm=norm)")
 for _name in ("fft2", "ifft2", "rfft2", "irfft2"):
-    row(f"fft.{_name}", "input, s=None, dim=(-2, -1), norm=None", f"jnp.fft.{_name}(input, s=s, axes=dim, norm=norm)")
-
-
-def _fftn(name: str, a: Any) -> str:
-    if a.s is not None and a.dim is None:
-        a.dim = tuple(range(-len(a.s), 0))
-    return f"jnp.fft.{name}(input, s=s, axes=dim, norm=norm)"
+    row(f"fft.{_name}", "input, s=None, dim=(-2, -1), norm=None", partial(_fftn, _name))
 
 
 for _name in ("fftn", "ifftn", "rfftn", "irfftn"):

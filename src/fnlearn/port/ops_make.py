@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from fnlearn.port.graph import Val
-from fnlearn.port.table import Dtype, row, sizes, with_
+from fnlearn.port.table import Dtype, ndim, row, sizes, with_
 
 # made from nothing; the dtype is that of what torch made
 
@@ -110,6 +110,8 @@ for _name, _dtype in {
     "short": "int16",
     "char": "int8",
     "byte": "uint8",
+    "cfloat": "complex64",
+    "cdouble": "complex128",
 }.items():
     row(_name, "input, memory_format=None", partial(_as, _dtype))
 
@@ -141,6 +143,13 @@ row(
 row("rand_like", f"input, *, {MADE}", "jax.random.uniform(key, input.shape, input.dtype)", random=True)
 row("randint", f"low, high=None, size=None, *, {MADE}, generator=None", lambda a: _randint(a), random=True)
 row("randint_like", f"input, low=0, high=None, *, {MADE}", lambda a: _randint(a), random=True)
+row(
+    "normal",
+    f"mean=0.0, std=1.0, size=None, *, {MADE}, generator=None",
+    lambda a: _normal(a),
+    random=True,
+)
+row("multinomial", "input, num_samples, replacement=False, *, generator=None", lambda a: _multinomial(a), random=True)
 row("randperm", f"n, *, {MADE}, generator=None", "jax.random.permutation(key, n)", random=True)
 row(
     "cauchy",
@@ -180,7 +189,7 @@ row(
     random=True,
 )
 row(
-    "normal",
+    "fill_normal",
     "input, mean=0.0, std=1.0, *, generator=None",
     "mean + std * jax.random.normal(key, input.shape, input.dtype)",
     random=True,
@@ -188,9 +197,29 @@ row(
 
 
 def _randint(a: Any) -> str:
-    if a.high is None:
+    if a.high is None or isinstance(a.high, tuple | list):  # randint(high, size)
+        a.size = a.high if isinstance(a.high, tuple | list) else getattr(a, "size", None)
         a.low, a.high = 0, a.low
     if hasattr(a, "input"):
         return "jax.random.randint(key, input.shape, low, high).astype(dtype)"
     a.size = tuple(a.size)
     return "jax.random.randint(key, size, low, high).astype(dtype)"
+
+
+def _normal(a: Any) -> str:
+    """torch.normal: mean and std are numbers with a size, or tensors."""
+    if a.size is not None:
+        return "mean + std * jax.random.normal(key, size, dtype)"
+    shaped = "mean.shape" if isinstance(a.mean, Val) else "std.shape"
+    if isinstance(a.mean, Val) and isinstance(a.std, Val):
+        shaped = "jnp.broadcast_shapes(mean.shape, std.shape)"
+    return f"mean + std * jax.random.normal(key, {shaped}, {'mean' if isinstance(a.mean, Val) else 'std'}.dtype)"
+
+
+def _multinomial(a: Any) -> str:
+    if not a.replacement:  # the largest of perturbed logarithms are a draw without replacement
+        return "jax.lax.top_k(jnp.log(input) + jax.random.gumbel(key, input.shape, input.dtype), num_samples)[1]"
+    if ndim(a.input) > 1:
+        return "jnp.moveaxis(jax.random.categorical(key, jnp.log(input), -1, (num_samples, *input.shape[:-1])), 0, -1)"
+    a.shape0 = (a.num_samples,)
+    return "jax.random.categorical(key, jnp.log(input), shape=shape0)"

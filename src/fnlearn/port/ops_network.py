@@ -73,7 +73,8 @@ row(
 row(
     "_safe_softmax",
     "input, dim, dtype=None",
-    "jnp.where((input == -jnp.inf).all(dim, keepdims=True), 0.0, F.softmax(input, dim))",
+    "jnp.where((input == -jnp.inf).all(dim, keepdims=True), 0.0, "
+    "F.softmax(jnp.where((input == -jnp.inf).all(dim, keepdims=True), 0.0, input), dim))",
 )
 
 

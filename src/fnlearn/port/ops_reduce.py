@@ -75,6 +75,8 @@ def _extreme(call: str, pair: str) -> Template:
     def template(a: Any) -> str | list[str]:
         if a.dim is None:
             return f"input.{call}()"
+        if ndim(a.input) == 0 and not isinstance(a.dim, Val):
+            return ["input", "jnp.zeros((), int)"]
         if isinstance(a.dim, Val):
             return f"jnp.{pair}(input, dim)"
         ends = "(axis=dim, keepdims=keepdim)"
@@ -88,16 +90,26 @@ row("min", "input, dim=None, keepdim=False", _extreme("min", "minimum"))
 row(
     "aminmax",
     "input, *, dim=None, keepdim=False",
-    ["input.min(axis=dim, keepdims=keepdim)", "input.max(axis=dim, keepdims=keepdim)"],
+    lambda a: (
+        ["input", "input"]
+        if ndim(a.input) == 0
+        else ["input.min(axis=dim, keepdims=keepdim)", "input.max(axis=dim, keepdims=keepdim)"]
+    ),
 )
 
 
 def _norm(a: Any) -> str:
     order = {"fro": 2, "nuc": "nuc"}.get(a.p, a.p)
+    if order == "nuc":
+        a.dim = tuple(range(-2, 0)) if a.dim is None else tuple(a.dim)
+        return "jnp.linalg.norm(input, ord='nuc', axis=dim, keepdims=keepdim)"
+    if ndim(a.input) == 0:
+        return "jnp.abs(input)"
     if a.dim is None:
         if order == 2:
             return "jnp.sqrt((jnp.abs(input) ** 2).sum())" + (f".reshape((1,) * {ndim(a.input)})" if a.keepdim else "")
-        return f"jnp.linalg.norm(input.ravel(), {order!r})"
+        a.p = order
+        return "jnp.linalg.norm(input.ravel(), p)" + (f".reshape((1,) * {ndim(a.input)})" if a.keepdim else "")
     a.p = order
     return "jnp.linalg.vector_norm(input, axis=dim, ord=p, keepdims=keepdim)"
 
@@ -219,3 +231,23 @@ row(
     "jnp.diff(input, n=n, axis=dim, prepend=prepend, append=append)",
 )
 row("trace", "input", "jnp.trace(input)")
+row(
+    "histogram",
+    "input, bins, *, range=None, weight=None, density=False",
+    lambda a: with_(a, between=a.range, then="jnp.histogram(input, bins, between, weight, density)"),
+)
+row("cumulative_trapezoid", "y, x=None, *, dx=1.0, dim=-1", lambda a: _cumulative_trapezoid(a))
+
+
+def _cumulative_trapezoid(a: Any) -> str:
+    axis = a.dim % ndim(a.y)
+    a.late = (slice(None),) * axis + (slice(1, None),)
+    a.early = (slice(None),) * axis + (slice(None, -1),)
+    a.axis = axis
+    if a.x is None:
+        return "jnp.cumsum((y[late] + y[early]) * dx / 2, axis=axis)"
+    steps = "jnp.diff(x, axis=axis)"
+    if ndim(a.x) == 1 and ndim(a.y) > 1:
+        a.shape = tuple(-1 if i == axis else 1 for i in range(ndim(a.y)))
+        steps = "jnp.diff(x).reshape(shape)"
+    return f"jnp.cumsum((y[late] + y[early]) / 2 * {steps}, axis=axis)"

@@ -1,5 +1,6 @@
 """Rows of what moves numbers without changing them."""
 
+import itertools
 from typing import Any
 
 from fnlearn.port.graph import Sym, Val
@@ -147,14 +148,16 @@ row("select", "input, dim, index", lambda a: f"input[{', '.join([*[':'] * (a.dim
 
 
 def _narrow(a: Any) -> str:
-    return f"jax.lax.slice_in_dim(input, start, {_plus('start', a)}, axis=dim)"
-
-
-def _plus(name: str, a: Any) -> str:
-    if isinstance(a.start, int) and isinstance(a.length, int):
-        a.end = a.start + a.length
-        return "end"
-    return f"{name} + length"
+    axis = a.dim % ndim(a.input)
+    if isinstance(a.start, Val):
+        a.axis = axis
+        return "jax.lax.dynamic_slice_in_dim(input, start, length, axis=axis)"
+    start = a.start + a.input.shape[axis] if isinstance(a.start, int) and a.start < 0 else a.start
+    if isinstance(start, int) and isinstance(a.length, int):
+        a.at = (slice(None),) * axis + (slice(start, start + a.length),)
+        return "input[at]"
+    a.axis = axis
+    return "jax.lax.dynamic_slice_in_dim(input, start, length, axis=axis)"
 
 
 row("narrow", "input, dim, start, length", _narrow)
@@ -170,13 +173,17 @@ row("diagonal", "input, offset=0, dim1=0, dim2=1", "jnp.diagonal(input, offset=o
 row("diag", "input, diagonal=0", "jnp.diag(input, k=diagonal)")
 row("tril", "input, diagonal=0", "jnp.tril(input, k=diagonal)")
 row("triu", "input, diagonal=0", "jnp.triu(input, k=diagonal)")
-row(
-    "meshgrid",
-    "*tensors, indexing='ij'",
-    lambda a: with_(
-        a, tensors=sizes(a.tensors), then="jnp.meshgrid(*tensors, indexing=indexing0)", indexing0=a.indexing
-    ),
-)
+row("meshgrid", "*tensors, indexing='ij'", lambda a: _meshgrid(a))
+
+
+def _meshgrid(a: Any) -> str:
+    a.tensors, a.order = sizes(a.tensors), a.indexing
+    for i, tensor in enumerate(a.tensors):
+        setattr(a, f"tensor{i}", tensor)
+    rows = [f"tensor{i}" if ndim(t) else f"tensor{i}.reshape(1)" for i, t in enumerate(a.tensors)]
+    return f"jnp.meshgrid({', '.join(rows)}, indexing=order)"
+
+
 row(
     "broadcast_tensors", "*tensors", lambda a: with_(a, tensors=sizes(a.tensors), then="jnp.broadcast_arrays(*tensors)")
 )
@@ -244,3 +251,24 @@ def _unfold(a: Any) -> str:
     a.at = axis
     at = "jnp.arange(count)[:, None] * step + jnp.arange(size)"
     return f"jnp.moveaxis(jnp.take(input, {at}, axis=at), at + 1, -1)"
+
+
+row("diagonal_scatter", "input, src, offset=0, dim1=0, dim2=1", lambda a: _diagonal_scatter(a))
+row("combinations", "input, r=2, with_replacement=False", lambda a: _combinations(a))
+row("constant_pad_nd", "input, pad, value=0", "F.pad(input, pad, value=value)")
+row("unravel_index", "indices, shape", "jnp.unravel_index(indices, shape)")
+row("msort", "input", lambda a: "jnp.sort(input, axis=0)" if ndim(a.input) else "input")
+
+
+def _diagonal_scatter(a: Any) -> str:
+    a.rows, a.columns = max(-a.offset, 0), max(a.offset, 0)
+    a.length = min(a.input.shape[a.dim1] - a.rows, a.input.shape[a.dim2] - a.columns)
+    a.pair = (a.dim1, a.dim2)
+    at = "..., jnp.arange(length) + rows, jnp.arange(length) + columns"
+    return f"jnp.moveaxis(jnp.moveaxis(input, pair, (-2, -1)).at[{at}].set(src), (-2, -1), pair)"
+
+
+def _combinations(a: Any) -> str:
+    choose = itertools.combinations_with_replacement if a.with_replacement else itertools.combinations
+    a.at = [list(chosen) for chosen in choose(range(a.input.shape[0]), a.r)]
+    return "input[at]" if a.at else "jnp.zeros((0, r), input.dtype)"

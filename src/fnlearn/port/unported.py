@@ -1,6 +1,6 @@
 """What of torch has no JAX expression, and why."""
 
-__all__ = ["UNPORTED"]
+__all__ = ["GRADIENTS_DIFFER", "UNPORTED"]
 
 NUMBERS = "needs a tensor's numbers while the program is traced: what comes out has as many numbers as they say"
 NO_JAX = "a special function that JAX has not"
@@ -10,6 +10,15 @@ INSIDE = "torch's own inner function, which no model calls"
 NO_LAPACK = "a factorisation that JAX has not"
 
 UNPORTED: dict[str, str] = {
+    **dict.fromkeys(
+        ("fft.hfft2", "fft.hfftn", "fft.ihfft2", "fft.ihfftn"), "JAX has `hfft` and `ihfft` for one dimension"
+    ),
+    **dict.fromkeys(("polygamma", "special.polygamma"), "JAX's is right for positive numbers alone"),
+    "mode": "which of several places torch names is not defined",
+    "stft": "use `jax.scipy.signal.stft`, whose padding and scaling are scipy's",
+    "gradient": "use `jax.numpy.gradient`, which has no `edge_order=2`",
+    "histogramdd": "use `jax.numpy.histogramdd`",
+    "chalf": "JAX has no complex numbers of two float16",
     **dict.fromkeys(
         (
             "item",
@@ -94,4 +103,17 @@ UNPORTED: dict[str, str] = {
             "shifted_chebyshev_polynomial_w",
         )
     },
+}
+
+# Operations whose outputs are torch's, and whose gradients are not.
+GRADIENTS_DIFFER: dict[str, str] = {
+    **dict.fromkeys(
+        ("digamma", "special.digamma", "special.psi"),
+        "JAX's second derivative of lgamma is right for positive numbers alone",
+    ),
+    **dict.fromkeys(("svd", "linalg.svd"), "JAX has no derivative with full matrices"),
+    "linalg.householder_product": "JAX has none",
+    "scatter_reduce": "JAX has none for products where one place is met twice",
+    "index_reduce": "JAX has none for products where one place is met twice",
+    "linalg.norm": "at zero torch's is 0 and JAX's is not a number",
 }
