@@ -1,4 +1,4 @@
-"""The command line: `fnlearn lessons`, `fnlearn explain` and `fnlearn check`.
+"""The command line: `fnlearn lessons`, `fnlearn explain`, `fnlearn check` and `fnlearn port`.
 
 Bad input ends with one line that says what is wrong, and exit status 2.
 """
@@ -24,7 +24,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     Raises: SystemExit: 0 when all is well, 1 when a verdict fails, 2 for bad input.
     Source: `tyro`.
     """
-    commands: dict[str, Callable[..., int]] = {"lessons": lessons, "explain": explain, "check": check}
+    commands: dict[str, Callable[..., int]] = {"lessons": lessons, "explain": explain, "check": check, "port": port}
     try:
         status: int = tyro.extras.subcommand_cli_from_dict(
             commands, prog="fnlearn", description="PyTorch training as pure JAX functions.", args=args
@@ -184,4 +184,54 @@ def check(
         print(room.as_json(answers))
     else:
         Console().print(room.tables(answers))
+    return 0 if all(answer.ok for answer in answers) else 1
+
+
+def port(
+    torch: Side,
+    /,
+    out: Path,
+    args: tuple[str, ...] = (),
+    dynamic: tuple[str, ...] = (),
+    static: bool = False,
+    weights: Path | None = None,
+) -> int:
+    """Write a torch module as JAX source, with its weights and the proof that it is the same model.
+
+    Args:
+        torch: path.py:name of a torch.nn.Module, or of what makes one; without --args the file also defines `inputs`.
+        out: The folder to be: model.py, weights.safetensors, test_equivalence.py, golden.safetensors, README.md.
+        args: What the module is called with, such as "float32[1,3,32,32]" or "int64[2,16]<100", numbers below 100.
+        dynamic: Only these dimensions may have other sizes later, with their names: 0:batch 1:time.
+        static: No dimension may have another size later.
+        weights: A checkpoint to load first, .safetensors or one of torch's, read with weights_only=True.
+    """
+    from fnlearn import equivalence
+
+    log = Console(stderr=True)
+    try:
+        from fnlearn import port as room
+        from fnlearn.port import named
+
+        module, inputs = named.module_and_inputs(torch, args, weights)
+        shapes = named.dimensions(dynamic) or not static
+        with log.status("tracing and writing"):
+            made = room.convert(module, inputs.args, inputs.kwargs, dynamic_shapes=shapes)
+        log.print(f"all calls ported, {len(made.source.splitlines())} lines", soft_wrap=True)
+        if made.no_training:
+            log.print(f"for evaluation alone: {made.no_training}", soft_wrap=True)
+        with log.status("proving"):
+            answers = made.save(out)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "ruff"):
+            raise
+        raise _BadInput("porting needs PyTorch and ruff: pip install 'fnlearn[torch]'") from error
+    except FileExistsError as error:
+        raise _BadInput(error) from error
+    except (ValueError, TypeError) as error:
+        raise _BadInput(error) from error
+    except OSError as error:
+        raise _BadInput(f"{error.filename}: {error.strerror}") from error
+    log.print(f"wrote {out}", soft_wrap=True)
+    Console().print(equivalence.tables(answers))
     return 0 if all(answer.ok for answer in answers) else 1

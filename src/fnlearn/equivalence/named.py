@@ -22,13 +22,7 @@ def module_and_inputs(text: str) -> tuple[Any, Call | list[Call]]:
     Returns: (module, inputs).
     Raises: ValueError that says what is missing; what the file raises.
     """
-    import torch
-
-    torch.manual_seed(0)
-    file, found = _found(text)
-    module = found() if callable(found) and not isinstance(found, torch.nn.Module) else found
-    if not isinstance(module, torch.nn.Module):
-        raise ValueError(f"{text} must be a torch.nn.Module or make one, got {type(module).__name__}")
+    file, module = _module(text)
     inputs = _value(file, "inputs")
     if not isinstance(inputs, tuple | dict | list) or not inputs:
         what = "nothing" if inputs is None else type(inputs).__name__
@@ -36,6 +30,22 @@ def module_and_inputs(text: str) -> tuple[Any, Call | list[Call]]:
             f"{file.__file__} must define `inputs`, a tuple or dict of arguments or a list of them, got {what}"
         )
     return module, inputs
+
+
+def module(text: str) -> Any:
+    """A module alone; text as for `module_and_inputs`."""
+    return _module(text)[1]
+
+
+def _module(text: str) -> tuple[ModuleType, Any]:
+    import torch
+
+    torch.manual_seed(0)
+    file, found = _found(text)
+    made = found() if callable(found) and not isinstance(found, torch.nn.Module) else found
+    if not isinstance(made, torch.nn.Module):
+        raise ValueError(f"{text} must be a torch.nn.Module or make one, got {type(made).__name__}")
+    return file, made
 
 
 def with_port(module: Any, text: str) -> Pair:

@@ -8,7 +8,7 @@ what is a constant.
 import copy
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -47,6 +47,7 @@ PLAIN = (bool, int, float, complex, str, slice, torch.dtype, torch.device, torch
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
 
 
+Dims = Container[int]  # which of an input's dimensions are symbols
 UPDATES = ("F.batch_norm", "F.instance_norm")
 NORM_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias")
 
@@ -68,12 +69,9 @@ class Trace:
 
 
 def trace(
-    module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: int
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: Dims
 ) -> Trace:
-    """Run a copy of the model in one mode, and say what it did.
-
-    Args: dynamic: how many of each input's dimensions are symbols, from the first on.
-    """
+    """Run a copy of the model in one mode, and say what it did."""
     module = copy.deepcopy(module).train(train)
     env = ShapeEnv(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
     fake_mode = FakeTensorMode(shape_env=env, allow_non_fake_inputs=True)
@@ -143,11 +141,11 @@ class _Recorder(TorchFunctionMode):
         self._bind(fake, kind, path)
         return fake
 
-    def faked(self, tensor: torch.Tensor, dynamic: int) -> torch.Tensor:
+    def faked(self, tensor: torch.Tensor, dynamic: Dims) -> torch.Tensor:
         """An input without numbers; its sizes are symbols."""
         calls.refuse_tensor(tensor, "an input")
-        if dynamic:
-            kinds = [DimDynamic.DYNAMIC if i < dynamic else DimDynamic.STATIC for i in range(tensor.ndim)]
+        if any(i in dynamic for i in range(tensor.ndim)):
+            kinds = [DimDynamic.DYNAMIC if i in dynamic else DimDynamic.STATIC for i in range(tensor.ndim)]
             context: Any = StatelessSymbolicContext(dynamic_sizes=kinds)
             fake: torch.Tensor = self.fake_mode.from_tensor(tensor.detach(), symbolic_context=context)
         else:

@@ -2,7 +2,7 @@
 
 import linecache
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from fnlearn import equivalence, tree
 from fnlearn.port.capture import Trace, trace
 from fnlearn.port.errors import PortError
+from fnlearn.port.graph import Inst, Sym, Val, values
 from fnlearn.port.merge import merge
 from fnlearn.port.program import literal, program
 from fnlearn.port.save import save
@@ -68,24 +69,31 @@ def convert(
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
-    dynamic_shapes: bool = True,
+    dynamic_shapes: bool | Mapping[int, str] = True,
 ) -> Port:
     """JAX source for a torch module, written from what it does with example inputs.
 
     Args: module: the model, on the CPU; it stays as it is. args, kwargs: inputs for `forward`, tensors and plain
-        values. dynamic_shapes: whether the sizes of the inputs may be others later; without it they are constants.
+        values. dynamic_shapes: whether the sizes of the inputs may be others later; without it they are constants. Or
+        which dimensions of all inputs may be, with a name for each: {0: "batch"}.
     Returns: the source, the weights, and the function, see `Port`.
     Raises: PortError that names the place and what to change, for what can't be ported.
     """
     given = args if isinstance(args, tuple) else (args,)
-    train, evaluation, reason = _traced(module, given, kwargs or {}, (99, 1, 0) if dynamic_shapes else (0,))
+    tries: list[Container[int]] = [range(99), range(1)] if dynamic_shapes is True else []
+    if isinstance(dynamic_shapes, Mapping):
+        tries = [dynamic_shapes.keys()]
+    train, evaluation, reason = _traced(module, given, kwargs or {}, [*tries, ()])
     root = merge(train.root, evaluation.root) if train is not evaluation else evaluation.root
-    source = program(root, evaluation, evaluation.sizes | train.sizes, reason)
+    sizes = evaluation.sizes | train.sizes
+    if isinstance(dynamic_shapes, Mapping):
+        sizes = _named_sizes(root, dynamic_shapes) | sizes
+    source = program(root, evaluation, sizes, reason)
     inputs = equivalence.Inputs(given, dict(kwargs or {}))
     return Port(source, *_weights(evaluation), imported(source), module, inputs, reason)
 
 
-def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: tuple[int, ...]) -> tuple[Trace, Trace, str]:
+def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: list[Container[int]]) -> tuple[Trace, Trace, str]:
     """The two modes, with as many symbolic sizes as torch's own functions stand; and why there is no training."""
     for dims in dynamic:
         try:
@@ -93,7 +101,7 @@ def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: tuple[int,
         except PortError:
             raise
         except Exception:  # torch says by many kinds of error that a function of its own needs a number
-            if dims == dynamic[-1]:
+            if dims is dynamic[-1]:
                 raise
             continue
         try:
@@ -101,9 +109,16 @@ def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: tuple[int,
         except PortError as error:
             return evaluation, evaluation, str(error)
         except Exception:
-            if dims == dynamic[-1]:
+            if dims is dynamic[-1]:
                 raise
     raise AssertionError("dynamic is not empty")
+
+
+def _named_sizes(root: Inst, names: Mapping[int, str]) -> dict[tuple[int, str], str]:
+    """The names that were asked for, where the model's function has none of its own."""
+    symbols = [(size.text, i) for val in values(root.args) if isinstance(val, Val) for i, size in enumerate(val.shape)
+               if isinstance(size, Sym) and i in names]  # fmt: skip
+    return {(scope, symbol): names[i] for symbol, i in symbols for scope in (root.scopes or (id(root),))}
 
 
 def imported(source: str, name: str = "fnlearn_port") -> ModuleType:

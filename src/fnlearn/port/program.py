@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import re
 import subprocess
 import textwrap
 from collections.abc import Iterator
@@ -232,7 +233,7 @@ def _child_names(function: Function) -> list[str]:
 
 def _text(function: Function) -> str:
     kind = function.inst.kind
-    lines = [f"def {function.name}({_parameters(function)}):  # {comment(f'{kind.__module__}.{kind.__qualname__}')}"]
+    lines = [f"def {function.name}({_parameters(function)}):  # {comment(_origin(kind))}"]
     seen: set[Where] = set()
     for line, where in function.lines:
         place = start(where)
@@ -244,6 +245,11 @@ def _text(function: Function) -> str:
         lines.append(f"    {first}  {behind}" if behind else f"    {first}")
         lines += [f"    {part}" for part in rest]
     return "\n".join(lines)
+
+
+def _origin(kind: type) -> str:
+    """The class's full name; a file that was named on a command line is called as it is."""
+    return f"{re.sub(r'^fnlearn_named_[0-9]+_', '', kind.__module__)}.{kind.__qualname__}"
 
 
 def _unparsed(line: ast.stmt) -> str:
