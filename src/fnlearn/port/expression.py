@@ -13,7 +13,7 @@ from fnlearn.port.graph import Op, Opaque, Sym, Val
 from fnlearn.port.merge import Mode
 from fnlearn.port.table import Dtype, Row, bound
 
-__all__ = ["Replaced", "below", "flat", "hole", "keyed", "node", "set_key", "symbols", "vals", "written"]
+__all__ = ["Replaced", "below", "flat", "hole", "keyed", "node", "set_key", "symbols", "vals", "worked_out", "written"]
 
 ONE_FOR_ALL = {"stride", "padding", "dilation", "kernel_size", "output_padding", "output_size", "scale_factor"}
 
@@ -41,7 +41,9 @@ def node(value: Any) -> ast.expr:
     if isinstance(value, Val):
         return hole(value)
     if isinstance(value, Sym):
-        return _Symbols().visit(ast.parse(value.text, mode="eval").body)
+        name = ast.Name("_", ast.Load())
+        name.sym = value.text  # type: ignore[attr-defined]
+        return name
     if isinstance(value, Mode):
         return _by_mode(value)
     if isinstance(value, Dtype) or str(value).startswith("torch."):
@@ -101,6 +103,11 @@ def _made_dtype(op: Op, values: SimpleNamespace) -> Dtype | None:
     if op.name.endswith("_like") and isinstance(like, Val) and like.dtype == out:
         return None
     return None if out == "int64" and op.name == "arange" else Dtype(out)
+
+
+def worked_out(text: str) -> ast.expr:
+    """The expression of a size in the symbols that it follows from."""
+    return _Symbols().visit(ast.parse(text, mode="eval").body)
 
 
 class _Symbols(ast.NodeTransformer):

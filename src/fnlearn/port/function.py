@@ -7,7 +7,19 @@ from typing import Any
 
 from fnlearn.port.drawing import draws, with_key
 from fnlearn.port.errors import PortError
-from fnlearn.port.expression import Replaced, below, flat, hole, keyed, node, set_key, symbols, vals, written
+from fnlearn.port.expression import (
+    Replaced,
+    below,
+    flat,
+    hole,
+    keyed,
+    node,
+    set_key,
+    symbols,
+    vals,
+    worked_out,
+    written,
+)
 from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, values
 from fnlearn.port.merge import Fork
 from fnlearn.port.model import Function, Model, arguments_of
@@ -18,6 +30,7 @@ from fnlearn.port.source import start
 
 __all__ = ["build"]
 
+LETTERS = {2: "nt", 3: "ntc", 4: "nchw", 5: "ncdhw"}  # of sizes that the source does not name
 LONGEST = 100  # characters of an expression, above which a value without a name gets one
 
 
@@ -270,6 +283,12 @@ class _Body:
             expressions.append(self._new_buffers)
             function.writes = True
         expressions = [e for e in expressions if e is not None]
+        expressions = [_Sizes(self.arguments).visit(e) for e in expressions]
+        for statement, expression in zip(self.statements, expressions, strict=False):
+            statement.whole = expression
+        self._returned = expressions[len(self.statements)]
+        if self._new_buffers is not None:
+            self._new_buffers = expressions[-1]
         heads = self._size_heads(expressions)
         used = {id(v) for e in expressions for v in vals(e)} | {id(v) for _, v in heads}
         function.arguments = [(name, val) for name, val in self.arguments if id(val) in used]
@@ -282,6 +301,12 @@ class _Body:
         for i, statement in enumerate(self.statements):
             value = self._finished(statement.whole, names)
             target = names.target(statement.outs, i, self.last, lambda out, i=i: self._hint(out, i))
+            if (
+                isinstance(target, ast.Tuple)
+                and isinstance(value, ast.Tuple)
+                and isinstance(value.elts[0], ast.Starred)
+            ):
+                value = value.elts[0].value  # q, k, v = qkv
             lines.append((ast.Assign([target], value, lineno=0), statement.where))
         returned = self._finished(self._returned, names)
         if self._new_buffers is not None or self.always_writes:
@@ -378,10 +403,18 @@ class _Body:
             place = self._place_of(symbol)
             self.size_at[symbol] = place
             name = next((self.model.sizes[(s, symbol)] for s in self.scopes if (s, symbol) in self.model.sizes), "")
+            if not name and self._rebound(place[0]):
+                name = LETTERS.get(len(place[0].shape), "n")[place[1] : place[1] + 1] or f"size_{place[1]}"
             if name:
                 self.size_names[symbol] = identifier(name)
             heads.append((symbol, place[0]))
         return heads
+
+    def _rebound(self, argument: Val) -> bool:
+        """Whether an argument's name is taken by another value on the way, and its shape out of reach from there on."""
+        own = next((name for name, val in self.arguments if val is argument), "")
+        outs = [v for s in self.statements for v in values(s.outs) if isinstance(v, Val)]
+        return any(self._named(out) == own for out in outs)
 
     def _place_of(self, symbol: str) -> tuple[Val, int]:
         """The first argument that has the size, else the input of the model that brought it."""
@@ -432,6 +465,17 @@ class _Body:
         """The expression with every value by its name."""
         assert expression is not None
         return Named(self, names).visit(expression)
+
+
+class _Sizes(ast.NodeTransformer):
+    """Sizes that no argument has, by the symbols they follow from."""
+
+    def __init__(self, arguments: list[tuple[str, Val]]):
+        self.there = {size.text for _, val in arguments for size in val.shape if isinstance(size, Sym)}
+
+    def visit_Name(self, name: ast.Name) -> ast.expr:
+        text = getattr(name, "sym", None)
+        return name if text is None or text in self.there or text.isidentifier() else worked_out(text)
 
 
 class _OfArguments(ast.NodeTransformer):

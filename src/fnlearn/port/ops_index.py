@@ -51,6 +51,8 @@ def _at(method: str) -> Callable[[Any], str]:
     def template(a: Any) -> str:
         if ndim(a.input) == 0:
             return f"input.reshape(1).at[index].{method}.reshape(())"
+        if a.dim % ndim(a.input) == 0:
+            return f"input.at[index].{method}"
         a.at = (slice(None),) * (a.dim % max(ndim(a.input), 1)) + (a.index,)
         return f"input.at[at].{method}"
 

@@ -1,5 +1,6 @@
 """Rows of whole functions under other names than those of `torch.nn.functional`."""
 
+from functools import partial
 from typing import Any
 
 from fnlearn.port.table import ndim, row, sizes, with_
@@ -54,12 +55,19 @@ row(
 
 # recurrent networks: torch passes the weights as a list, with or without sizes of a packed batch
 
+
+def _recurrent(name: str, a: Any) -> str:
+    if a.dropout == 0:
+        a.train = False
+    return f"F.{name}(input, hx, params, {', '.join(f'{n}={n}' for n in OPTIONS)})"
+
+
 OPTIONS = ("has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first")
 for _name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
     row(
         _name,
         f"input, hx, params, {', '.join(OPTIONS)}",
-        f"F.{_name}(input, hx, params, {', '.join(f'{n}=({n})' for n in OPTIONS)})",
+        partial(_recurrent, _name),
         random=True,
     )
 for _name in ("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"):

@@ -136,14 +136,14 @@ row("chunk", "input, chunks, dim=0", _chunk)
 row("tensor_split", "input, indices_or_sections, dim=0", "jnp.array_split(input, indices_or_sections, axis=dim)")
 
 
-def _unbind(a: Any) -> list[str]:
-    n = a.input.shape[a.dim]
-    ahead = [":"] * (a.dim % ndim(a.input))
-    return [f"input[{', '.join([*ahead, str(i)])}]" for i in range(n)]
+def _unbind(a: Any) -> str:
+    if ndim(a.input) and a.dim % ndim(a.input) == 0:
+        return "(*input,)"
+    return "(*jnp.moveaxis(input, dim, 0),)"
 
 
 row("unbind", "input, dim=0", _unbind)
-row("__iter__", "input", lambda a: [f"input[{i}]" for i in range(a.input.shape[0])])
+row("__iter__", "input", "(*input,)")
 row("select", "input, dim, index", lambda a: f"input[{', '.join([*[':'] * (a.dim % ndim(a.input)), 'index'])}]")
 
 

@@ -26,7 +26,7 @@ from fnlearn.port.table import Dtype
 __all__ = ["formatted", "literal", "program"]
 
 LONGEST_LITERAL = 64  # numbers
-HEAD = "import jax\nimport jax.numpy as jnp\n\nimport fnlearn.functional as F\n"
+IMPORTS = {"jax": "import jax\n", "jnp": "import jax.numpy as jnp\n", "F": "\nimport fnlearn.functional as F\n"}
 
 
 def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str], no_training: str = "") -> str:
@@ -52,7 +52,9 @@ def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str], no_trai
                 function.name = group[0].name
     texts = [_text(function) for function in functions]
     constants = "\n".join(f"{name} = {text}" for name, text in literals.values())
-    return formatted("\n\n".join([HEAD, constants, *texts, _apply(functions[-1], no_training)]))
+    body = "\n\n".join([constants, *texts, _apply(functions[-1], no_training)])
+    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+    return formatted("".join(text for name, text in IMPORTS.items() if name in used) + "\n\n" + body)
 
 
 def literal(kind: str, tensor: torch.Tensor) -> bool:
@@ -286,7 +288,8 @@ def _apply(root: Function, no_training: str) -> str:
         else:
             signature.append(f"{safe}={_default(value)}")
             if not isinstance(value, Sym):
-                lines.append(f"    if {safe} != {_default(value)}:")
+                sign = "is not" if value is None or isinstance(value, bool) else "!="
+                lines.append(f"    if {safe} {sign} {_default(value)}:")
                 lines.append(
                     f'        raise ValueError(f"the model was ported with {safe}={_quoted(value)}, got {{{safe}!r}}")'
                 )

@@ -1,0 +1,1 @@
+"""Models in PyTorch, and what the porter makes of them."""
