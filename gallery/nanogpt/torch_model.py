@@ -74,7 +74,7 @@ class GPT(nn.Module):
         self.transformer["wte"].weight = self.lm_head.weight
 
     def forward(self, idx, targets):
-        b, t = idx.size()
+        _, t = idx.size()
         pos = torch.arange(0, t, dtype=torch.long, device=idx.device)
         x = self.transformer["drop"](self.transformer["wte"](idx) + self.transformer["wpe"](pos))
         for block in self.transformer["h"]:

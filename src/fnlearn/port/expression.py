@@ -41,9 +41,9 @@ def node(value: Any) -> ast.expr:
     if isinstance(value, Val):
         return hole(value)
     if isinstance(value, Sym):
-        name = ast.Name("_", ast.Load())
-        name.sym = value.text  # type: ignore[attr-defined]
-        return name
+        size = ast.Name("_", ast.Load())
+        size.sym = value.text  # type: ignore[attr-defined]
+        return size
     if isinstance(value, Mode):
         return _by_mode(value)
     if isinstance(value, Dtype) or str(value).startswith("torch."):

@@ -17,14 +17,13 @@ from fnlearn.port.expression import (
     set_key,
     symbols,
     vals,
-    worked_out,
     written,
 )
 from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, values
 from fnlearn.port.merge import Fork
 from fnlearn.port.model import Function, Model, arguments_of
 from fnlearn.port.names import identifier
-from fnlearn.port.naming import Named, Names
+from fnlearn.port.naming import DtypesOfArguments, Named, Names, Sizes
 from fnlearn.port.ops import row_of
 from fnlearn.port.source import start
 
@@ -116,7 +115,7 @@ class _Body:
         if op.stopped:
             expression = _stopped(expression)
         if isinstance(expression, ast.expr):
-            expression = _OfArguments(self.arguments).visit(expression)
+            expression = DtypesOfArguments(self.arguments).visit(expression)
         if row.random and draws(op):
             with_key(expression)
         statement = Statement(op.outs, op.where)
@@ -283,7 +282,7 @@ class _Body:
             expressions.append(self._new_buffers)
             function.writes = True
         expressions = [e for e in expressions if e is not None]
-        expressions = [_Sizes(self.arguments).visit(e) for e in expressions]
+        expressions = [Sizes(self.arguments).visit(e) for e in expressions]
         for statement, expression in zip(self.statements, expressions, strict=False):
             statement.whole = expression
         self._returned = expressions[len(self.statements)]
@@ -465,30 +464,6 @@ class _Body:
         """The expression with every value by its name."""
         assert expression is not None
         return Named(self, names).visit(expression)
-
-
-class _Sizes(ast.NodeTransformer):
-    """Sizes that no argument has, by the symbols they follow from."""
-
-    def __init__(self, arguments: list[tuple[str, Val]]):
-        self.there = {size.text for _, val in arguments for size in val.shape if isinstance(size, Sym)}
-
-    def visit_Name(self, name: ast.Name) -> ast.expr:
-        text = getattr(name, "sym", None)
-        return name if text is None or text in self.there or text.isidentifier() else worked_out(text)
-
-
-class _OfArguments(ast.NodeTransformer):
-    """A dtype that the source gives, as that of the first argument that has it."""
-
-    def __init__(self, arguments: list[tuple[str, Val]]):
-        self.of = {val.dtype: val for _, val in reversed(arguments) if val.kind == "value"}
-
-    def visit_Attribute(self, attribute: ast.Attribute) -> ast.expr:
-        name = getattr(attribute, "as_given", None)
-        if name in self.of:
-            return ast.Attribute(hole(self.of[name]), "dtype", ast.Load())
-        return self.generic_visit(attribute)  # type: ignore[return-value]
 
 
 def _stopped(expression: Any) -> Any:

@@ -4,11 +4,11 @@ import ast
 from typing import Any
 
 from fnlearn.port.errors import PortError
-from fnlearn.port.expression import below
-from fnlearn.port.graph import Val
+from fnlearn.port.expression import below, hole, worked_out
+from fnlearn.port.graph import Sym, Val
 from fnlearn.port.names import identifier
 
-__all__ = ["Named", "Names"]
+__all__ = ["DtypesOfArguments", "Named", "Names", "Sizes"]
 
 
 class Named(ast.NodeTransformer):
@@ -147,3 +147,29 @@ class Names:
         if isinstance(outs, tuple | list):
             return ast.Tuple([self._target(part, hint) for part in outs], ast.Store())
         return ast.Name("_", ast.Store())
+
+
+class Sizes(ast.NodeTransformer):
+    """Sizes that no argument has, by the symbols they follow from."""
+
+    def __init__(self, arguments: list[tuple[str, Val]]):
+        self.there = {size.text for _, val in arguments for size in val.shape if isinstance(size, Sym)}
+
+    def visit_Name(self, name: ast.Name) -> ast.expr:
+        """A size as it is, or worked out."""
+        text = getattr(name, "sym", None)
+        return name if text is None or text in self.there or text.isidentifier() else worked_out(text)
+
+
+class DtypesOfArguments(ast.NodeTransformer):
+    """A dtype that the source gives, as that of the first argument that has it."""
+
+    def __init__(self, arguments: list[tuple[str, Val]]):
+        self.of = {val.dtype: val for _, val in reversed(arguments) if val.kind == "value"}
+
+    def visit_Attribute(self, attribute: ast.Attribute) -> ast.expr:
+        """A dtype as it is, or that of an argument."""
+        name = getattr(attribute, "as_given", None)
+        if name in self.of:
+            return ast.Attribute(hole(self.of[name]), "dtype", ast.Load())
+        return self.generic_visit(attribute)  # type: ignore[return-value]
