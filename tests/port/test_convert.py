@@ -225,3 +225,19 @@ def test_the_model_stays_as_it_is():
     assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
     assert len([1, 2]) == 2
     assert torch.equal(nn.Identity()(inputs[0]), inputs[0])
+
+
+def test_torch_is_as_before():
+    """Also after an error."""
+    parts = [
+        (torch.autograd.Function, "apply"),
+        (nn.Module, "__call__"),
+        (torch.utils.checkpoint, "checkpoint"),
+        (torch.nn.modules.transformer, "_detect_is_causal_mask"),
+    ]
+    before = [vars(owner)[name] for owner, name in parts]
+    port.convert(nn.Linear(3, 3), (torch.ones(2, 3),))
+    with pytest.raises(port.PortError):
+        port.convert(Item(), (torch.ones(2, 3),))
+    assert [vars(owner)[name] for owner, name in parts] == before
+    assert Own.apply(torch.ones(1)) == 1

@@ -24,6 +24,8 @@ SAMPLES = {torch.float64: 1}  # of each entry; 2 in another dtype
 DTYPES = [torch.float32, torch.float64]
 OTHERS = [torch.complex64, torch.int64, torch.bool]  # for entries without floats
 
+UNSIGNED = ("linalg.eigh", "linalg.eig")  # only the values are determined
+
 pytestmark = [pytest.mark.exhaustive, pytest.mark.filterwarnings("ignore")]
 
 
@@ -63,8 +65,7 @@ def samples_of(op, dtype):
         found.append(sample)
         if len(found) == 40:
             break
-    asked = SAMPLES.get(dtype, 2)
-    return found[:: max(1, len(found) // asked)][:asked]
+    return found[:: max(1, len(found) // 6)]  # of which some may have no port
 
 
 def tensors_of(structure):
@@ -72,7 +73,7 @@ def tensors_of(structure):
 
 
 def torch_side(model, inputs, wide=False):
-    """Outputs and gradients, of the sum of all outputs' squares."""
+    """Outputs and gradients, of a weighted sum of all outputs."""
     cast = {torch.float32: torch.float64, torch.complex64: torch.complex128} if wide else {}
     given = [t.detach().to(cast.get(t.dtype, t.dtype)).clone().requires_grad_(t.requires_grad) for t in inputs]
     torch.manual_seed(0)
@@ -82,9 +83,9 @@ def torch_side(model, inputs, wide=False):
     found = [tree.as_numpy(out.resolve_conj().resolve_neg()) for out in outs]
     if not moving or not wanted:
         return found, []
-    loss = sum(out.square().sum() for out in moving)
+    loss = sum((out * torch.tensor(weights(out.shape), dtype=out.dtype)).sum() for out in moving)
     return found, [
-        np.zeros(t.shape) if g is None else tree.as_numpy(g)
+        np.zeros(t.shape, tree.as_numpy(t).dtype) if g is None or g._is_zerotensor() else tree.as_numpy(g)
         for t, g in zip(wanted, torch.autograd.grad(loss, wanted, allow_unused=True), strict=True)
     ]
 
@@ -101,23 +102,21 @@ def jax_side(made, inputs, gradients):
         return [leaf for leaf in jax.tree.leaves(out) if hasattr(leaf, "dtype")]
 
     def loss(*moved):
-        return sum((out**2).sum() for out in outputs(*moved) if jnp.issubdtype(out.dtype, jnp.floating))
+        moving = [out for out in outputs(*moved) if jnp.issubdtype(out.dtype, jnp.floating)]
+        return sum((out * jnp.asarray(weights(out.shape), out.dtype)).sum() for out in moving)
 
     moved = [given[i] for i in wanted]
     return outputs(*moved), list(jax.grad(loss, tuple(range(len(moved))))(*moved)) if gradients else []
 
 
-def draws(model, inputs):
-    """Whether torch gives something else for another seed."""
-    outs = []
-    for seed in (1, 2, 3):
-        torch.manual_seed(seed)
-        outs.append(tensors_of(model(*[t.detach().clone() for t in inputs])))
-    return any(
-        not torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
-        for other in outs[1:]
-        for a, b in zip(outs[0], other, strict=True)
-    )
+def weights(shape):
+    """Numbers that both sides weight an output with."""
+    return np.random.default_rng([len(shape), *shape]).standard_normal(shape)
+
+
+def draws(made):
+    """Whether a port draws numbers: then torch's are others."""
+    return "key=key" in made.source.partition("def apply(")[2]
 
 
 QUESTIONS = [(op, dtype) for op in op_db for dtype in dtypes_of(op) if op.name not in UNPORTED]
@@ -138,19 +137,23 @@ def test_port(op, dtype, x64, monkeypatch):
                     continue
                 raise
             theirs, their_grads = torch_side(model, inputs)
-            random = draws(model, inputs)
+            random = draws(made)
             mine, my_grads = jax_side(
                 made, inputs, bool(their_grads) and not random and op.name not in GRADIENTS_DIFFER
             )
-            assert [np.shape(a) for a in mine] == [np.shape(a) for a in theirs]
             asked += 1
+            assert [np.shape(a) for a in mine] == [np.shape(a) for a in theirs]
             if not random:
                 wide, wide_grads = (
                     torch_side(model, inputs, wide=True) if dtype == torch.float32 else (theirs, their_grads)
                 )
+                if op.name in UNSIGNED:
+                    theirs, mine, wide = theirs[:1], mine[:1], wide[:1]
                 assert_equivalent(like(theirs, mine), mine, wide)
                 if op.name not in GRADIENTS_DIFFER:
                     assert_equivalent(like(their_grads, my_grads), my_grads, wide_grads)
+            if asked == SAMPLES.get(dtype, 2):
+                break
     assert asked
     jax.clear_caches()
 

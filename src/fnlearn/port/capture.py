@@ -97,6 +97,7 @@ class _Recorder(TorchFunctionMode):
         self.stack: list[Inst] = []
         self.root: Any = None
         self.quiet = 0
+        self.inside = False  # of a function of torch's
         self.alive: list[Any] = []  # so that an id is one object's for the whole trace
         self.vals: dict[int, Val] = {}
         self.stale: set[int] = set()
@@ -257,8 +258,10 @@ class _Recorder(TorchFunctionMode):
         before = self.frozen((args, kwargs), where)
         tensors = [leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         versions = [tensor._version for tensor in tensors]
+        self.inside = True
         with self._told(where, name):
             out = calls.recurrent(args) if name in calls.RECURRENT else func(*args, **kwargs)
+        self.inside = False
         changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
         changed = [t for t in changed if id(t) == id(tensors[0])] or changed[:1]
         if name in UPDATES and _running(before):
@@ -347,7 +350,9 @@ class _Recorder(TorchFunctionMode):
     def _told(self, where: Where, name: str) -> Iterator[None]:
         try:
             yield
-        except DATA_DEPENDENT as error:
+        except (*DATA_DEPENDENT, RuntimeError) as error:
+            if not isinstance(error, DATA_DEPENDENT) and "data is not allocated" not in str(error):
+                raise
             raise PortError(
                 f"{self._place(where)}: {name} depends on a tensor's numbers, which a traced program has not; "
                 "use torch.where, a mask, or a fixed size"

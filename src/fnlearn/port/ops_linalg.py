@@ -29,7 +29,7 @@ row(
 
 def _cholesky_solve(a: Any, right: str) -> str:
     a.low = not a.upper
-    return f"jax.scipy.linalg.cho_solve((jnp.{'triu' if a.upper else 'tril'}(L), low), {right})"
+    return f"jax.scipy.linalg.cho_solve((L, low), {right})"
 
 
 row(
@@ -105,7 +105,9 @@ row("linalg.tensorsolve", "A, B, dims=None", "jnp.linalg.tensorsolve(A, B, dims)
 row(
     "linalg.vander",
     "x, N=None",
-    lambda a: with_(a, n=a.x.shape[-1] if a.N is None else a.N, then="x[..., None] ** jnp.arange(n)"),
+    lambda a: with_(
+        a, n=(a.x.shape or (1,))[-1] if a.N is None else a.N, then="jnp.atleast_1d(x)[..., None] ** jnp.arange(n)"
+    ),
 )
 row("vander", "x, N=None, increasing=False", "jnp.vander(x, N, increasing=increasing)")
 row(
@@ -155,7 +157,9 @@ def _rank(a: Any) -> str:
 
 def _pinv(a: Any) -> str:
     a.rtol = a.rcond if a.rtol is None else a.rtol
-    return "jnp.linalg.pinv(A, rtol=rtol, hermitian=hermitian)"
+    if a.hermitian:  # torch reads the lower triangle alone
+        return "jnp.linalg.pinv(jnp.tril(A) + jnp.conj(jnp.tril(A, -1).mT), rtol=rtol, hermitian=hermitian)"
+    return "jnp.linalg.pinv(A, rtol=rtol)"
 
 
 def _matrix_norm(a: Any) -> str:

@@ -118,7 +118,11 @@ row("norm", 'input, p="fro", dim=None, keepdim=False, dtype=None', _norm)
 row(
     "linalg.vector_norm",
     "input, ord=2, dim=None, keepdim=False, *, dtype=None",
-    "jnp.linalg.vector_norm(input, axis=dim, ord=ord, keepdims=keepdim)",
+    lambda a: (
+        "jnp.linalg.vector_norm(input, axis=dim, ord=ord, keepdims=keepdim)"
+        if ndim(a.input)
+        else "jnp.linalg.vector_norm(input.reshape(1), ord=ord)"
+    ),
 )
 row(
     "linalg.norm",

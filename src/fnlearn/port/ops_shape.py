@@ -1,6 +1,5 @@
 """Rows of what moves numbers without changing them."""
 
-import itertools
 from typing import Any
 
 from fnlearn.port.graph import Sym, Val
@@ -254,7 +253,6 @@ def _unfold(a: Any) -> str:
 
 
 row("diagonal_scatter", "input, src, offset=0, dim1=0, dim2=1", lambda a: _diagonal_scatter(a))
-row("combinations", "input, r=2, with_replacement=False", lambda a: _combinations(a))
 row("constant_pad_nd", "input, pad, value=0", "F.pad(input, pad, value=value)")
 row("unravel_index", "indices, shape", "jnp.unravel_index(indices, shape)")
 row("msort", "input", lambda a: "jnp.sort(input, axis=0)" if ndim(a.input) else "input")
@@ -266,9 +264,3 @@ def _diagonal_scatter(a: Any) -> str:
     a.pair = (a.dim1, a.dim2)
     at = "..., jnp.arange(length) + rows, jnp.arange(length) + columns"
     return f"jnp.moveaxis(jnp.moveaxis(input, pair, (-2, -1)).at[{at}].set(src), (-2, -1), pair)"
-
-
-def _combinations(a: Any) -> str:
-    choose = itertools.combinations_with_replacement if a.with_replacement else itertools.combinations
-    a.at = [list(chosen) for chosen in choose(range(a.input.shape[0]), a.r)]
-    return "input[at]" if a.at else "jnp.zeros((0, r), input.dtype)"

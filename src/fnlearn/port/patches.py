@@ -17,13 +17,15 @@ __all__ = ["patched"]
 def patched(recorder: Any) -> Iterator[None]:
     """Module calls are recorded; what has a derivative of its own is refused; checkpoints are plain calls."""
     original, length = torch.nn.Module.__call__, builtins.len
-    apply = torch.autograd.Function.apply
+    apply = vars(torch.autograd.Function)["apply"]  # with what makes it a method of classes
     checkpoint = torch.utils.checkpoint.checkpoint
 
     def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
         return recorder.call(original, module, args, kwargs)
 
     def refused(cls: type, *args: Any, **kwargs: Any) -> Any:
+        if recorder.inside:
+            return apply.__get__(None, cls)(*args, **kwargs)
         raise PortError(
             f"{recorder.place()}: {cls.__name__} is an autograd function with a "
             "derivative of its own; write it with jax.custom_vjp, or use plain operations"

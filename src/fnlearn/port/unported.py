@@ -14,6 +14,7 @@ UNPORTED: dict[str, str] = {
         ("fft.hfft2", "fft.hfftn", "fft.ihfft2", "fft.ihfftn"), "JAX has `hfft` and `ihfft` for one dimension"
     ),
     **dict.fromkeys(("polygamma", "special.polygamma"), "JAX's is right for positive numbers alone"),
+    "combinations": "torch counts numbers while it works; index with the combinations of `itertools`",
     "mode": "which of several places torch names is not defined",
     "stft": "use `jax.scipy.signal.stft`, whose padding and scaling are scipy's",
     "gradient": "use `jax.numpy.gradient`, which has no `edge_order=2`",
@@ -113,6 +114,15 @@ GRADIENTS_DIFFER: dict[str, str] = {
     ),
     **dict.fromkeys(("svd", "linalg.svd"), "JAX has no derivative with full matrices"),
     "linalg.householder_product": "JAX has none",
+    **dict.fromkeys(
+        ("linalg.eigh", "linalg.eigvalsh", "linalg.eig", "linalg.pinv"),
+        "torch's is that of a symmetric "
+        "matrix, half of it to each side of the diagonal, and vectors have no sign of their own",
+    ),
+    "linalg.det": "JAX has none for matrices without rows",
+    "nextafter": "JAX has none",
+    **dict.fromkeys(("cholesky_inverse", "cholesky_solve"), "torch's is of the whole matrix, JAX's of its triangle"),
+    **dict.fromkeys(("erfinv", "special.erfinv"), "near ±1 XLA's float32 derivative is wrong in the sixth digit"),
     "scatter_reduce": "JAX has none for products where one place is met twice",
     "index_reduce": "JAX has none for products where one place is met twice",
     "linalg.norm": "at zero torch's is 0 and JAX's is not a number",
