@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import fnlearn.functional as F
-from docs import support
+from docs import port_lists, support
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -73,6 +73,10 @@ def test_the_first_screen_shows_what_it_does_in_ten_lines():
 
 def test_support_table_is_up_to_date():
     assert support.PAGE.read_text() == support.page(), "run python docs/support.py"
+
+
+def test_lists_of_what_is_not_ported_are_up_to_date():
+    assert port_lists.PAGE.read_text() == port_lists.page(), "run python docs/port_lists.py"
 
 
 def test_every_name_of_torch_is_here_or_its_absence_is_explained():

@@ -76,7 +76,7 @@ FAULTS: dict[str, Any] = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found_where_it_begins(name):
     options, step, part = FAULTS[name]
-    answer = ask(**options)
+    answer = ask(dtypes=["float64"], **options)
     assert not answer.ok
     (problem,) = answer.problems
     assert problem.startswith(f"the runs part at step {step}, in {part}; look at "), problem

@@ -184,7 +184,7 @@ class _Recorder(TorchFunctionMode):
         settled = {}
         for symbol, ours in self.symbols.items():
             now = env.replace(symbol)
-            settled[ours] = first.setdefault(now, now if now.is_number else ours if now.is_symbol else now)
+            settled[ours] = first.setdefault(now, ours) if now.is_symbol else now.xreplace(self.symbols)
         same = {text: expression.xreplace(settled) for text, expression in self.expressions.items()}
 
         def number(value: Any) -> Any:

@@ -19,7 +19,7 @@ from fnlearn.port.expression import (
     vals,
     written,
 )
-from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, values
+from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, mapped, values
 from fnlearn.port.merge import Fork
 from fnlearn.port.model import Function, Model, arguments_of
 from fnlearn.port.names import identifier
@@ -181,8 +181,6 @@ class _Body:
         return Replaced(lambda val: None if self._of(val) is val else hole(self._of(val))).visit(expression)
 
     def _resolved_structure(self, structure: Any) -> Any:
-        from fnlearn.port.graph import mapped
-
         return mapped(lambda leaf: self._of(leaf) if isinstance(leaf, Val) else leaf, structure)
 
     def tree(self, kind: str, path: str) -> ast.expr:
@@ -217,8 +215,7 @@ class _Body:
             if not writes and not any(id(out) in needed for out in outs):
                 continue
             if statement.parts is not None:
-                flat = list(statement.outs)
-                pairs = [(o, e) for o, e in zip(flat, statement.parts, strict=True) if id(o) in needed]
+                pairs = [(o, e) for o, e in zip(statement.outs, statement.parts, strict=True) if id(o) in needed]
                 for out, part in reversed(pairs):
                     kept.append(Statement(out, statement.where, whole=part))
                     needed |= {id(v) for v in vals(part)}
