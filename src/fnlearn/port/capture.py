@@ -75,6 +75,7 @@ def trace(
     module = copy.deepcopy(module).train(train)
     env = ShapeEnv(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
     fake_mode = FakeTensorMode(shape_env=env, allow_non_fake_inputs=True)
+    fake_mode.cache_enabled = False  # a third of the time where sizes are symbols
     recorder = _Recorder(module, fake_mode)
 
     def given(leaf: Any) -> Any:
