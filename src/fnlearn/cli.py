@@ -226,9 +226,7 @@ def port(
         if error.name not in ("torch", "ruff"):
             raise
         raise _BadInput("porting needs PyTorch and ruff: pip install 'fnlearn[torch]'") from error
-    except FileExistsError as error:
-        raise _BadInput(error) from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, FileExistsError) as error:
         raise _BadInput(error) from error
     except OSError as error:
         raise _BadInput(f"{error.filename}: {error.strerror}") from error

@@ -178,9 +178,6 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_can_not_be_ported_says_where_and_why(name):
     module, message = REFUSED[name]
-    holder = nn.Module()
-    holder.inner = module
-    holder.forward = module
     with pytest.raises(port.PortError, match=message) as told:
         port.convert(nn.Sequential(nn.Identity()).append(holder_of(module)), (torch.ones(2, 3),))
     assert "test_convert.py" in str(told.value)

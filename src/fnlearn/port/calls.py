@@ -16,7 +16,6 @@ __all__ = [
     "bound",
     "functional",
     "leaves",
-    "plain",
     "recurrent",
     "refuse_tensor",
     "rewrite",
@@ -67,17 +66,6 @@ def rewrite(inst: Inst, change: Callable[[Any], Any]) -> None:
             rewrite(call, change)
         else:
             call.args, call.kwargs = mapped(change, call.args), mapped(change, call.kwargs)
-
-
-def plain(structure: Any) -> Any:
-    """Dataclasses and mappings of other libraries as dicts; lists and tuples as they are."""
-    if isinstance(structure, Mapping):
-        return {key: plain(value) for key, value in structure.items()}
-    if isinstance(structure, list):
-        return [plain(value) for value in structure]
-    if isinstance(structure, tuple):
-        return tuple(plain(value) for value in structure)
-    return structure
 
 
 def leaves(structure: Any) -> Iterator[Any]:
@@ -131,9 +119,6 @@ def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
         raise PortError(f"{what} is a {kind} tensor; use a dense one of a floating or integer dtype")
     if tensor.device.type != "cpu":
         raise PortError(f"{what} is on {tensor.device}; move the model and its inputs to the CPU first: model.cpu()")
-
-
-RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 
 def recurrent(args: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:

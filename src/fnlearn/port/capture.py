@@ -33,7 +33,7 @@ from torch.utils._sympy.printers import PythonPrinter
 from fnlearn.port import calls
 from fnlearn.port.calls import api_name, leaves, storage
 from fnlearn.port.errors import PortError
-from fnlearn.port.graph import NORMS, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
+from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
 from fnlearn.port.patches import patched
 
 __all__ = ["Trace", "trace"]
@@ -230,7 +230,7 @@ class _Recorder(TorchFunctionMode):
                 return value
             return self._size(value) if isinstance(value, SYMBOLIC) else Opaque(type(value).__name__)
 
-        return mapped(leaf, calls.plain(structure))
+        return mapped(leaf, structure)
 
     def place(self) -> str:
         """Where in the user's code the model is."""
@@ -261,7 +261,7 @@ class _Recorder(TorchFunctionMode):
         versions = [tensor._version for tensor in tensors]
         self.inside = True
         with self._told(where, name):
-            out = calls.recurrent(args) if name in calls.RECURRENT else func(*args, **kwargs)
+            out = calls.recurrent(args) if name in RECURRENT else func(*args, **kwargs)
         self.inside = False
         changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
         changed = [t for t in changed if id(t) == id(tensors[0])] or changed[:1]

@@ -52,16 +52,7 @@ class Port:
         Raises: FileExistsError when the folder holds something; OSError when it can't be written. Nothing half-written
             is left behind.
         """
-        return save(
-            directory,
-            self.source,
-            self.params,
-            self.buffers,
-            self.apply,
-            self.original,
-            self.inputs,
-            not self.no_training,
-        )
+        return save(directory, self)
 
 
 def convert(

@@ -3,7 +3,7 @@
 import ast
 from typing import Any
 
-from fnlearn.port.graph import Op
+from fnlearn.port.graph import RECURRENT, Op
 from fnlearn.port.merge import Mode
 
 __all__ = ["draws", "with_key"]
@@ -11,19 +11,14 @@ __all__ = ["draws", "with_key"]
 
 def draws(op: Op) -> bool:
     """Whether a call of a random function draws in one mode at least."""
-    given = {**op.kwargs, **{f"_{i}": arg for i, arg in enumerate(op.args)}}
     if any(op.kwargs.get(name) is False for name in ("training", "train")):
         return False
     rates = [op.kwargs[name] for name in ("p", "dropout_p", "dropout") if name in op.kwargs]
-    if "scaled_dot_product_attention" in op.name or "multi_head_attention" in op.name or op.name in RECURRENT:
-        if op.name in RECURRENT:
-            rates = [op.args[5]]
-        rates = rates or [arg for arg in op.args if isinstance(arg, Mode | float)]
-        return any(isinstance(rate, Mode) or rate != 0 for rate in rates)
-    return bool(given) and not (rates and all(isinstance(rate, float | int) and rate == 0 for rate in rates))
-
-
-RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+    if op.name in RECURRENT:
+        rates = [op.args[5]]
+    elif "scaled_dot_product_attention" in op.name or "multi_head_attention" in op.name:
+        rates = rates or [arg for arg in op.args if isinstance(arg, Mode | float)] or [0.0]
+    return not rates or any(isinstance(rate, Mode) or rate != 0 for rate in rates)
 
 
 def with_key(expression: Any) -> None:

@@ -61,8 +61,7 @@ def node(value: Any) -> ast.expr:
     if isinstance(value, slice):
         return ast.Call(ast.Name("slice", ast.Load()), [node(p) for p in (value.start, value.stop, value.step)], [])
     if isinstance(value, float) and not math.isfinite(value):
-        name = ast.parse("jnp.nan" if math.isnan(value) else "jnp.inf" if value > 0 else "-jnp.inf", mode="eval").body
-        return name
+        return ast.parse("jnp.nan" if math.isnan(value) else "jnp.inf" if value > 0 else "-jnp.inf", mode="eval").body
     if value is None or isinstance(value, bool | int | float | complex | str):
         return ast.Constant(value)
     if value is Ellipsis:
@@ -153,13 +152,10 @@ class _Filled(ast.NodeTransformer):
                 keywords.append(ast.keyword(keyword.arg, self.visit(keyword.value)))
                 continue
             value = _one_for_all(name, self.values[name])
+            keywords.append(ast.keyword(keyword.arg, node(value)))
             parameter = self.signature.parameters.get(name)
-            if parameter is not None and parameter.default is not inspect.Parameter.empty:
-                keywords.append(ast.keyword(keyword.arg, node(value)))
-                if not isinstance(value, Val | Sym | Mode) and _same(value, parameter.default):
-                    keywords[-1].default = True  # type: ignore[attr-defined]
-            else:
-                keywords.append(ast.keyword(keyword.arg, node(value)))
+            if parameter is not None and _same(value, parameter.default):
+                keywords[-1].default = True  # type: ignore[attr-defined]
         return ast.Call(self.visit(call.func), args, keywords)
 
 
@@ -171,7 +167,7 @@ MODULES = ("jax", "jnp", "F")
 
 
 def _same(value: Any, default: Any) -> bool:
-    return type(value) in (type(default), int, float, bool) and not isinstance(default, Val) and value == default
+    return type(value) in (type(default), int, float, bool) and value == default
 
 
 def _one_for_all(name: str, value: Any) -> Any:

@@ -23,7 +23,7 @@ from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, mapped, value
 from fnlearn.port.merge import Fork
 from fnlearn.port.model import Function, Model, arguments_of
 from fnlearn.port.names import identifier
-from fnlearn.port.naming import DtypesOfArguments, Named, Names, Sizes
+from fnlearn.port.naming import STOP, DtypesOfArguments, Named, Names, Sizes
 from fnlearn.port.ops import row_of
 from fnlearn.port.source import start
 
@@ -285,14 +285,14 @@ class _Body:
         self._returned = expressions[len(self.statements)]
         if self._new_buffers is not None:
             self._new_buffers = expressions[-1]
-        heads = self._size_heads(expressions)
-        used = {id(v) for e in expressions for v in vals(e)} | {id(v) for _, v in heads}
+        self._place_sizes(expressions)
+        used = {id(v) for e in expressions for v in vals(e)} | {id(v) for v, _ in self.size_at.values()}
         function.arguments = [(name, val) for name, val in self.arguments if id(val) in used]
         self._find_foreign(expressions)
         self._last_uses(expressions)
         names = Names(function, self._named, {f.name for f in self.model.functions.values()})
         lines: list[tuple[ast.stmt, Where]] = []
-        lines += self._head_lines(heads, names)
+        lines += self._head_lines(names)
         lines += self._key_lines(expressions, names)
         for i, statement in enumerate(self.statements):
             value = self._finished(statement.whole, names)
@@ -390,11 +390,11 @@ class _Body:
 
     # sizes
 
-    def _size_heads(self, expressions: list[ast.expr]) -> list[tuple[str, Val]]:
+    def _place_sizes(self, expressions: list[ast.expr]) -> None:
+        """Where each size can be looked up, and the name it has at the function's head, if it has one."""
         found = list(dict.fromkeys(s for e in expressions for s in symbols(e)))
         self.size_names: dict[str, str] = {}
         self.size_at: dict[str, tuple[Val, int]] = {}
-        heads: list[tuple[str, Val]] = []
         for symbol in found:
             place = self._place_of(symbol)
             self.size_at[symbol] = place
@@ -403,8 +403,6 @@ class _Body:
                 name = LETTERS.get(len(place[0].shape), "n")[place[1] : place[1] + 1] or f"size_{place[1]}"
             if name:
                 self.size_names[symbol] = identifier(name)
-            heads.append((symbol, place[0]))
-        return heads
 
     def _rebound(self, argument: Val) -> bool:
         """Whether an argument's name is taken by another value on the way, and its shape out of reach from there on."""
@@ -420,7 +418,7 @@ class _Body:
                     return val, i
         return self.model.roots[symbol]
 
-    def _head_lines(self, heads: list[tuple[str, Val]], names: "Names") -> list[tuple[ast.stmt, Where]]:
+    def _head_lines(self, names: Names) -> list[tuple[ast.stmt, Where]]:
         lines: list[tuple[ast.stmt, Where]] = []
         groups: dict[int, list[tuple[int, str]]] = {}
         for symbol, name in list(self.size_names.items()):
@@ -442,7 +440,7 @@ class _Body:
             lines.append((ast.parse(text).body[0], Where()))
         return lines
 
-    def _key_lines(self, expressions: list[ast.expr], names: "Names") -> list[tuple[ast.stmt, Where]]:
+    def _key_lines(self, expressions: list[ast.expr], names: Names) -> list[tuple[ast.stmt, Where]]:
         calls = [c for e in expressions for c in keyed(e)]
         if not calls:
             return []
@@ -457,7 +455,7 @@ class _Body:
 
     # the text
 
-    def _finished(self, expression: ast.expr | None, names: "Names") -> ast.expr:
+    def _finished(self, expression: ast.expr | None, names: Names) -> ast.expr:
         """The expression with every value by its name."""
         assert expression is not None
         return Named(self, names).visit(expression)
@@ -466,7 +464,7 @@ class _Body:
 def _stopped(expression: Any) -> Any:
     if isinstance(expression, list):
         return [_stopped(part) for part in expression]
-    return ast.Call(ast.parse("jax.lax.stop_gradient", mode="eval").body, [expression], [])
+    return ast.Call(ast.parse(STOP, mode="eval").body, [expression], [])
 
 
 def _unused_out(outs: Any, needed: set[int]) -> Any:

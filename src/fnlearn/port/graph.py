@@ -1,12 +1,12 @@
 """What a traced model is made of: values, operations, and calls of modules, as plain data."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-__all__ = ["NORMS", "Call", "Inst", "Op", "Opaque", "Sym", "Val", "Where", "inlined", "mapped", "values"]
+__all__ = ["NORMS", "RECURRENT", "Call", "Inst", "Op", "Opaque", "Sym", "Val", "Where", "inlined", "mapped", "values"]
 
 NORMS = (  # they keep running statistics, which torch changes out of sight
     torch.nn.BatchNorm1d,
@@ -17,6 +17,7 @@ NORMS = (  # they keep running statistics, which torch changes out of sight
     torch.nn.InstanceNorm2d,
     torch.nn.InstanceNorm3d,
 )
+RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")  # functions of torch's that run a whole network
 FUNCTIONS = (  # torch's own modules that are functions of their own in the source
     *NORMS,
     torch.nn.MultiheadAttention,
@@ -120,8 +121,8 @@ def values(structure: Any) -> Iterator[Any]:
 
 
 def mapped(change: Callable[[Any], Any], structure: Any) -> Any:
-    """The structure with every leaf changed; named tuples become tuples."""
-    if isinstance(structure, dict):
+    """The structure with every leaf changed; named tuples become tuples, and mappings of other libraries dicts."""
+    if isinstance(structure, Mapping):
         return {key: mapped(change, part) for key, part in structure.items()}
     if isinstance(structure, list):
         return [mapped(change, part) for part in structure]

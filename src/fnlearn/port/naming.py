@@ -8,7 +8,7 @@ from fnlearn.port.expression import below, hole, worked_out
 from fnlearn.port.graph import Sym, Val
 from fnlearn.port.names import identifier
 
-__all__ = ["DtypesOfArguments", "Named", "Names", "Sizes"]
+__all__ = ["STOP", "DtypesOfArguments", "Named", "Names", "Sizes"]
 
 
 class Named(ast.NodeTransformer):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnlearn.port.graph import Val
-from fnlearn.port.table import ndim, row, with_
+from fnlearn.port.table import ONLY, along, column, ndim, row, with_
 
 # indexing
 
@@ -23,7 +23,6 @@ row("index_select", "input, dim, index", lambda a: "jnp.take(input, index, axis=
 row("take", "input, index", "jnp.take(input, index)")
 row("gather", "input, dim, index, *, sparse_grad=False", lambda a: _gather(a))
 row("take_along_dim", "input, indices, dim=None", "jnp.take_along_axis(input, indices, axis=dim)")
-row("masked_select", "input, mask", "input[mask]")
 row("one_hot", "input, num_classes=-1", "F.one_hot(input, num_classes)")
 row("topk", "input, k, dim=-1, largest=True, sorted=True", lambda a: _topk(a))
 row("sort", "input, dim=-1, descending=False, stable=False", lambda a: _sort(a))
@@ -32,17 +31,17 @@ row("argsort", "input, dim=-1, descending=False, stable=False", "jnp.argsort(inp
 
 def _topk(a: Any) -> str | list[str]:
     if ndim(a.input) == 0:
-        return ["input", "jnp.zeros((), int)"]
+        return ONLY
     if a.dim % max(ndim(a.input), 1) == ndim(a.input) - 1 and a.largest:
         return "jax.lax.top_k(input, k)"
-    a.descending, a.at = a.largest, (slice(None),) * (a.dim % ndim(a.input)) + (slice(None, a.k),)
+    a.descending, a.at = a.largest, along(a.input, a.dim, slice(None, a.k))
     order = "jnp.argsort(input, axis=dim, descending=descending)[at]"
     return [f"jnp.take_along_axis(input, {order}, axis=dim)", order]
 
 
 def _sort(a: Any) -> list[str]:
     if ndim(a.input) == 0:
-        return ["input", "jnp.zeros((), int)"]
+        return ONLY
     ends = "(input, axis=dim, descending=descending)"
     return [f"jnp.sort{ends}", f"jnp.argsort{ends}"]
 
@@ -53,7 +52,7 @@ def _at(method: str) -> Callable[[Any], str]:
             return f"input.reshape(1).at[index].{method}.reshape(())"
         if a.dim % ndim(a.input) == 0:
             return f"input.at[index].{method}"
-        a.at = (slice(None),) * (a.dim % max(ndim(a.input), 1)) + (a.index,)
+        a.at = along(a.input, a.dim, a.index)
         return f"input.at[at].{method}"
 
     return template
@@ -92,14 +91,12 @@ row(
 row(
     "select_scatter",
     "input, src, dim, index",
-    lambda a: with_(a, at=(slice(None),) * (a.dim % ndim(a.input)) + (a.index,), then="input.at[at].set(src)"),
+    lambda a: with_(a, at=along(a.input, a.dim, a.index), then="input.at[at].set(src)"),
 )
 row(
     "slice_scatter",
     "input, src, dim=0, start=None, end=None, step=1",
-    lambda a: with_(
-        a, at=(slice(None),) * (a.dim % ndim(a.input)) + (slice(a.start, a.end, a.step),), then="input.at[at].set(src)"
-    ),
+    lambda a: with_(a, at=along(a.input, a.dim, slice(a.start, a.end, a.step)), then="input.at[at].set(src)"),
 )
 
 
@@ -129,6 +126,6 @@ def _index_reduce(a: Any) -> str:
     a.reduce = {"mean": "mean", "prod": "prod", "amax": "amax", "amin": "amin"}[a.reduce]
     if ndim(a.input) == 0:
         return "F.scatter_reduce(input, 0, index.reshape(-1), source.reshape(-1), reduce, include_self=include_self)"
-    a.places = tuple(-1 if i == a.dim % ndim(a.input) else 1 for i in range(ndim(a.input)))
+    a.places = column(a.input, a.dim)
     spread = "jnp.broadcast_to(index.reshape(places), source.shape)"
     return f"F.scatter_reduce(input, dim, {spread}, source, reduce, include_self=include_self)"

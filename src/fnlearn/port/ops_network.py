@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from fnlearn.port.graph import RECURRENT
 from fnlearn.port.table import ndim, row, sizes, with_
 
 # whole functions under other names
@@ -63,7 +64,7 @@ def _recurrent(name: str, a: Any) -> str:
 
 
 OPTIONS = ("has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first")
-for _name in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
+for _name in RECURRENT:
     row(
         _name,
         f"input, hx, params, {', '.join(OPTIONS)}",

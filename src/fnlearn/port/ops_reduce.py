@@ -4,9 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnlearn.port.graph import Val
-from fnlearn.port.table import Template, ndim, row, sizes, with_
-
-# reductions
+from fnlearn.port.table import ONLY, Template, along, column, ndim, row, sizes, with_
 
 
 def _reduction(call: str, signature: str = "input, dim=None, keepdim=False, *, dtype=None") -> tuple[str, Template]:
@@ -76,7 +74,7 @@ def _extreme(call: str, pair: str) -> Template:
         if a.dim is None:
             return f"input.{call}()"
         if ndim(a.input) == 0 and not isinstance(a.dim, Val):
-            return ["input", "jnp.zeros((), int)"]
+            return ONLY
         if isinstance(a.dim, Val):
             return f"jnp.{pair}(input, dim)"
         ends = "(axis=dim, keepdims=keepdim)"
@@ -154,9 +152,9 @@ row("cummin", "input, dim", lambda a: _cumulative(a, "cummin", "<="))
 
 def _cumulative(a: Any, call: str, sign: str) -> list[str]:
     if ndim(a.input) == 0:
-        return ["input", "jnp.zeros((), int)"]
+        return ONLY
     a.axis = a.dim % ndim(a.input)
-    a.shape = tuple(-1 if i == a.axis else 1 for i in range(ndim(a.input)))
+    a.shape = column(a.input, a.axis)
     best = f"jax.lax.{call}(input, axis=axis)"
     a.length = a.input.shape[a.axis]
     where = f"jnp.where(input {sign} {best}, jnp.arange(length).reshape(shape), 0)"
@@ -179,10 +177,9 @@ row("nanmedian", "input, dim=None, keepdim=False", lambda a: _median(a, "nan"))
 
 def _median(a: Any, kind: str) -> str | list[str]:
     if a.dim is None:
-        a.axis = None
         return f"jnp.{kind}quantile(input, 0.5, method='lower')"
     if ndim(a.input) == 0:
-        return ["input", "jnp.zeros((), int)"]
+        return ONLY
     best = f"jnp.{kind}quantile(input, 0.5, axis=dim, keepdims=True, method='lower')"
     kept = "" if a.keepdim else ".squeeze(dim)"
     return [f"{best}{kept}", f"jnp.argmax(input == {best}, axis=dim, keepdims=True){kept}"]
@@ -198,8 +195,8 @@ row("kthvalue", "input, k, dim=-1, keepdim=False", lambda a: _kth(a))
 
 def _kth(a: Any) -> list[str]:
     if ndim(a.input) == 0:
-        return ["input", "jnp.zeros((), int)"]
-    a.at = (slice(None),) * (a.dim % ndim(a.input)) + (slice(a.k - 1, a.k),)
+        return ONLY
+    a.at = along(a.input, a.dim, slice(a.k - 1, a.k))
     kept = "" if a.keepdim else ".squeeze(dim)"
     return [f"jnp.sort(input, axis=dim)[at]{kept}", f"jnp.argsort(input, axis=dim)[at]{kept}"]
 
@@ -213,12 +210,6 @@ row(
         else "jnp.histogram(input, bins)[0].astype(input.dtype)"
     ),
 )
-row(
-    "cov",
-    "input, *, correction=1, fweights=None, aweights=None",
-    "jnp.cov(input, ddof=correction, fweights=fweights, aweights=aweights)",
-)
-row("corrcoef", "input", "jnp.corrcoef(input)")
 row("dist", "input, other, p=2", "jnp.linalg.vector_norm(input - other, ord=p)")
 row("renorm", "input, p, dim, maxnorm", lambda a: _renorm(a))
 
@@ -245,13 +236,12 @@ row("cumulative_trapezoid", "y, x=None, *, dx=1.0, dim=-1", lambda a: _cumulativ
 
 def _cumulative_trapezoid(a: Any) -> str:
     axis = a.dim % ndim(a.y)
-    a.late = (slice(None),) * axis + (slice(1, None),)
-    a.early = (slice(None),) * axis + (slice(None, -1),)
+    a.late, a.early = along(a.y, axis, slice(1, None)), along(a.y, axis, slice(None, -1))
     a.axis = axis
     if a.x is None:
         return "jnp.cumsum((y[late] + y[early]) * dx / 2, axis=axis)"
     steps = "jnp.diff(x, axis=axis)"
     if ndim(a.x) == 1 and ndim(a.y) > 1:
-        a.shape = tuple(-1 if i == axis else 1 for i in range(ndim(a.y)))
+        a.shape = column(a.y, axis)
         steps = "jnp.diff(x).reshape(shape)"
     return f"jnp.cumsum((y[late] + y[early]) / 2 * {steps}, axis=axis)"

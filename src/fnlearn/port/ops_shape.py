@@ -3,7 +3,7 @@
 from typing import Any
 
 from fnlearn.port.graph import Sym, Val
-from fnlearn.port.table import ndim, row, sizes, with_
+from fnlearn.port.table import along, ndim, row, sizes, with_
 
 # shapes
 
@@ -90,15 +90,15 @@ def _squeeze(a: Any) -> str:
 
 
 row("squeeze", "input, dim=None", _squeeze)
-row("cat concat concatenate", "tensors, dim=0, axis=None", lambda a: _joined(a, "concatenate"))
+row("cat concat concatenate", "tensors, dim=0, axis=None", lambda a: _joined(a))
 row("stack", "tensors, dim=0", "jnp.stack(tensors, axis=dim)")
 
 
-def _joined(a: Any, call: str) -> str:
+def _joined(a: Any) -> str:
     if a.axis is not None:
         a.dim = a.axis
     a.tensors = [t for t in a.tensors if not (isinstance(t, Val) and t.shape == (0,))] or a.tensors  # torch's old empty
-    return f"jnp.{call}(tensors, axis=dim)"
+    return "jnp.concatenate(tensors, axis=dim)"
 
 
 for _name in ("hstack", "vstack", "dstack", "column_stack"):
@@ -153,7 +153,7 @@ def _narrow(a: Any) -> str:
         return "jax.lax.dynamic_slice_in_dim(input, start, length, axis=axis)"
     start = a.start + a.input.shape[axis] if isinstance(a.start, int) and a.start < 0 else a.start
     if isinstance(start, int) and isinstance(a.length, int):
-        a.at = (slice(None),) * axis + (slice(start, start + a.length),)
+        a.at = along(a.input, axis, slice(start, start + a.length))
         return "input[at]"
     a.axis = axis
     return "jax.lax.dynamic_slice_in_dim(input, start, length, axis=axis)"
@@ -216,16 +216,14 @@ row(
         else "jnp.atleast_3d(input)"
     ),
 )
-row("hsplit", "input, indices", lambda a: "jnp.hsplit(input, indices)")
+row("hsplit", "input, indices", "jnp.hsplit(input, indices)")
 row("vsplit", "input, indices", "jnp.vsplit(input, indices)")
 row("dsplit", "input, indices", "jnp.dsplit(input, indices)")
 row("unfold", "input, dimension, size, step", lambda a: _unfold(a))
 row(
     "slice",
     "input, dim=0, start=None, end=None, step=1",
-    lambda a: with_(
-        a, at=(slice(None),) * (a.dim % ndim(a.input)) + (slice(a.start, a.end, a.step),), then="input[at]"
-    ),
+    lambda a: with_(a, at=along(a.input, a.dim, slice(a.start, a.end, a.step)), then="input[at]"),
 )
 
 

@@ -150,9 +150,6 @@ class _Abstract(ast.NodeTransformer):
     def visit_Constant(self, constant: ast.Constant) -> ast.expr:
         return constant if isinstance(constant.value, str) else ast.Constant("·")
 
-    def visit_UnaryOp(self, operation: ast.UnaryOp) -> ast.expr:
-        return self.generic_visit(operation)  # type: ignore[return-value]
-
 
 def _share(group: list[Function]) -> None:
     """The constants in which the functions of a group differ become keyword arguments."""

@@ -3,9 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,9 @@ import torch
 
 from fnlearn import equivalence, optim, tree
 from fnlearn.port.program import formatted
+
+if TYPE_CHECKING:
+    from fnlearn.port.convert import Port
 
 __all__ = ["save"]
 
@@ -74,16 +76,7 @@ When it was ported:
 """
 
 
-def save(
-    directory: str | os.PathLike[str],
-    source: str,
-    params: Mapping[str, Any],
-    buffers: Mapping[str, Any],
-    apply: Any,
-    module: torch.nn.Module,
-    inputs: equivalence.Inputs,
-    trains: bool,
-) -> list[equivalence.Answer]:
+def save(directory: str | os.PathLike[str], port: "Port") -> list[equivalence.Answer]:
     """Write a port and what proves it; the folder appears when all of it is there."""
     target = Path(directory)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -91,7 +84,7 @@ def save(
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        answers = _written(folder, source, params, buffers, apply, module, inputs, trains)
+        answers = _written(folder, port)
         folder.chmod(0o755)
         folder.replace(target)
     finally:
@@ -99,21 +92,21 @@ def save(
     return answers
 
 
-def _written(
-    folder: Path, source: str, params: Any, buffers: Any, apply: Any, module: Any, inputs: Any, trains: bool
-) -> list[equivalence.Answer]:
-    (folder / "model.py").write_text(source)
-    tree.save(folder / "weights.safetensors", tree.merge(params, buffers))
+def _written(folder: Path, port: "Port") -> list[equivalence.Answer]:
+    module, inputs, trains = port.original, port.inputs, not port.no_training
+    (folder / "model.py").write_text(port.source)
+    tree.save(folder / "weights.safetensors", tree.merge(port.params, port.buffers))
     modes = ("train", "eval") if trains else ("eval",)
     steps = trains and any(parameter.requires_grad for parameter in module.parameters())
     run = (lambda ps: torch.optim.SGD(ps, lr=0.01), [(inputs, torch.zeros(()))], _torch_loss) if steps else None
     equivalence.record(folder / "golden.safetensors", module, inputs, run=run, modes=modes)
-    both = equivalence.pair(equivalence.load(folder / "golden.safetensors"), apply, params, buffers)
+    golden = equivalence.load(folder / "golden.safetensors")
+    both = equivalence.pair(golden, port.apply, port.params, port.buffers)
     answers = [ask(both, inputs, modes=modes) for ask in (equivalence.forward, equivalence.backward)]
     if steps:
         losses: Any = (None, _loss)  # torch's side is in the recording
         answers.append(equivalence.training(both, _nothing, optim.sgd(0.01), both.module.batches, losses))
-    test = TEST.format(buffers=sorted(tree.flatten(buffers)), modes="" if trains else ', modes=("eval",)')
+    test = TEST.format(buffers=sorted(tree.flatten(port.buffers)), modes="" if trains else ', modes=("eval",)')
     (folder / "test_equivalence.py").write_text(formatted(test + STEP if steps else test))
     report = "\n".join(_row(answer) for answer in answers)
     (folder / "README.md").write_text(README.format(name=type(module).__name__, report=report))

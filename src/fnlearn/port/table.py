@@ -14,7 +14,7 @@ from typing import Any
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Op, Val
 
-__all__ = ["ROWS", "Dtype", "Row", "bound", "floating", "ndim", "row", "sizes", "with_"]
+__all__ = ["ONLY", "ROWS", "Dtype", "Row", "along", "bound", "column", "ndim", "row", "sizes", "with_"]
 
 Template = str | list[str] | Callable[[Any], str | list[str]]
 
@@ -33,6 +33,7 @@ class Row:
 
 
 ROWS: dict[str, Row] = {}
+ONLY = ["input", "jnp.zeros((), int)"]  # of an array without dimensions: the number itself, at place 0
 
 
 def row(names: str, signature: str, template: Template, random: bool = False) -> None:
@@ -61,14 +62,19 @@ def bound(op: Op, row: Row) -> SimpleNamespace:
     return SimpleNamespace(**given.arguments)
 
 
-def floating(value: Any) -> bool:
-    """Whether a value's dtype is a floating-point one."""
-    return isinstance(value, float) or (isinstance(value, Val) and "float" in value.dtype)
-
-
 def ndim(value: Any) -> int:
     """How many dimensions a value has; 0 for a number."""
     return len(value.shape) if isinstance(value, Val) else 0
+
+
+def along(value: Val, dim: int, index: Any) -> tuple[Any, ...]:
+    """What indexes one dimension of a value, all of those before it."""
+    return (slice(None),) * (dim % max(ndim(value), 1)) + (index,)
+
+
+def column(value: Val, dim: int) -> tuple[int, ...]:
+    """The shape in which a row of numbers lies along one dimension of a value."""
+    return tuple(-1 if i == dim % ndim(value) else 1 for i in range(ndim(value)))
 
 
 @dataclass(frozen=True)
