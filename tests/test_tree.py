@@ -1,5 +1,6 @@
 """Nested dicts and their joined keys."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -67,3 +68,23 @@ def test_partition_by_name():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_layers_are_stacked_and_unstacked_in_order():
+    layers = {str(i): {"w": jnp.full(2, i, jnp.float32), "a": jnp.float32(i)} for i in range(11)}
+    nested = {"first": jnp.ones(1), "h": layers, "last": {"b": jnp.zeros(1)}}
+    stacked = tree.stack_layers(nested, ["h"])
+    assert list(stacked) == ["first", "h", "last"]
+    assert stacked["h"]["stacked"]["a"].tolist() == list(range(11))
+    back = tree.unstack_layers(stacked)
+    assert tree.names(back) == tree.names(nested)
+    assert all((a == b).all() for a, b in zip(tree.flatten(back).values(), tree.flatten(nested).values(), strict=True))
+
+
+def test_what_can_not_be_stacked():
+    with pytest.raises(KeyError, match="no container 'g'"):
+        tree.stack_layers({"h": {"0": jnp.ones(1)}}, ["g"])
+    with pytest.raises(ValueError, match="must hold layers by the keys"):
+        tree.stack_layers({"h": {"a": jnp.ones(1)}}, ["h"])
+    with pytest.raises(ValueError, match="layer 1 has other names"):
+        tree.stack_layers({"h": {"0": {"w": jnp.ones(1)}, "1": {"w": jnp.ones(2)}}}, ["h"])

@@ -88,17 +88,22 @@ _KINDS: dict[str, tuple[str, tuple[str, ...]]] = {  # of torch's kernels: what t
 def fed(draws: Sequence[Draw], values: Sequence[Any], problems: list[str]) -> Iterator[None]:
     """`jax.random` gives what torch drew, in the same order; problems are added where the sides draw unlike.
 
-    values: the numbers of the draws, as a traced program takes them. Without draws nothing is changed.
+    A `jax.lax.scan` whose body draws goes step by step, so that each step gets numbers of its own. values: the numbers
+    of the draws, as a traced program takes them. Without draws nothing is changed.
     """
     if not draws:
         yield
         return
     met = 0
+    seen: list[str] | None = None  # what is drawn while a loop's body is looked at
 
     def given(kind: str, key: Any, shape: Any, p: Any = math.nan) -> Any:
         nonlocal met
-        position, met = met, met + 1
         shape = tuple(shape)
+        if seen is not None:
+            seen.append(kind)
+            return _nothing(kind, shape)
+        position, met = met, met + 1
         if position >= len(draws):
             problems.append(f"JAX draws {kind} numbers {position + 1} times, PyTorch draws {len(draws)} times")
             return _nothing(kind, shape)
@@ -123,10 +128,39 @@ def fed(draws: Sequence[Draw], values: Sequence[Any], problems: list[str]) -> It
     def normal(key: Any, shape: Any = (), dtype: Any = float, **_: Any) -> Any:
         return given("normal", key, shape).astype(jax.dtypes.canonicalize_dtype(dtype))
 
-    with mock.patch.multiple(jax.random, bernoulli=bernoulli, uniform=uniform, normal=normal):
+    def scan(
+        f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, **options: Any
+    ) -> Any:
+        nonlocal seen
+        steps = length if length is not None else len(jax.tree.leaves(xs)[0])
+        rows = [jax.tree.map(lambda x, i=i: x[i], xs) for i in range(steps)]
+        if rows and seen is None:
+            seen = []
+            try:
+                jax.eval_shape(f, init, rows[0])
+                draws_inside = bool(seen)
+            finally:
+                seen = None
+            if draws_inside:
+                return _step_by_step(f, init, rows, reverse)
+        return scan_of_jax(f, init, xs, length, reverse, **options)
+
+    scan_of_jax = jax.lax.scan
+    with (
+        mock.patch.multiple(jax.random, bernoulli=bernoulli, uniform=uniform, normal=normal),
+        mock.patch.object(jax.lax, "scan", scan),
+    ):
         yield
     if met < len(draws) and not problems:
         problems.append(f"JAX draws {met} times where PyTorch draws {len(draws)} times")
+
+
+def _step_by_step(f: Any, carried: Any, rows: list[Any], reverse: bool) -> tuple[Any, Any]:
+    outs = []
+    for row in reversed(rows) if reverse else rows:
+        carried, out = f(carried, row)
+        outs.append(out)
+    return carried, jax.tree.map(lambda *parts: jnp.stack(parts), *(reversed(outs) if reverse else outs))
 
 
 def _laid(values: Any, shape: tuple[int, ...]) -> Any:

@@ -52,7 +52,7 @@ def answer(
 
         # integers alone may decide shapes, which a compiled program must know beforehand
         out, after, grads = (jax.jit(whole) if floats else whole)(floats, buffers)
-        found = {"out": out, "buffers": flatten(after)}
+        found = {"out": out, "buffers": torch_side.without_constants(both.module, flatten(buffers), flatten(after))}
         if gradients:
             of_params, of_inputs = jax.tree.unflatten(shape, [grads.get(i, x) for i, x in enumerate(leaves)])
             frozen = torch_side.facts(both.module).frozen
@@ -111,11 +111,12 @@ def run(
 
     with float64_for(dtype):
         params, buffers = jax.tree.map(lambda x: array(x, dtype), (both.params, both.buffers))
-        state, steps = transformation.init(params), []
+        state, steps, start = transformation.init(params), [], flatten(buffers)
         for (call, target), drawn in zip(batches, draws, strict=True):
             inputs, ((goal,), _) = jax.tree.map(lambda x: array(x, dtype), (arguments(call), arguments((target,))))
             params, buffers, state, loss, norm = step(params, buffers, state, inputs, goal, _values(drawn))
-            steps.append(torch_side.step(loss, norm, both.names(params), flatten(buffers)))
+            kept = torch_side.without_constants(both.module, start, flatten(buffers))
+            steps.append(torch_side.step(loss, norm, both.names(params), kept))
         return torch_side.stacked(steps), problems
 
 

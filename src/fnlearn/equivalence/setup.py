@@ -23,8 +23,8 @@ def setup(both: Pair, data: tuple[Any, Any] | None = None) -> Answer:
         JAX's x64, and modules of which a part is in training; notes are layers of dropout.
     Raises: nothing.
     """
-    params, buffers = dict(both.names(both.params)), flatten(both.buffers)
     facts = torch_side.facts(both.module)
+    params, buffers = dict(both.names(both.params)), _saved(both)
     own, kept = torch_side.weights(both.module)
     problems = [*_unlike("parameter", facts.params, params), *_unlike("buffer", facts.buffers, buffers)]
     shared = {name: x for name, x in {**own, **kept}.items() if name in params or name in buffers}
@@ -41,8 +41,13 @@ def fits(both: Pair) -> bool:
     """Whether parameters and buffers have the same names and shapes, without which nothing else can be asked."""
     facts = torch_side.facts(both.module)
     theirs = {name: shape for name, (shape, _) in {**facts.params, **facts.buffers}.items()}
-    mine = {**both.names(both.params), **flatten(both.buffers)}
+    mine = {**both.names(both.params), **_saved(both)}
     return theirs == {name: tuple(x.shape) for name, x in mine.items()}
+
+
+def _saved(both: Pair) -> dict[str, Any]:
+    own = flatten(both.buffers)
+    return torch_side.without_constants(both.module, own, own)
 
 
 def _unlike(kind: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[str]:

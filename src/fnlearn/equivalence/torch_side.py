@@ -6,7 +6,7 @@ drawn. Modules are copied before they are run.
 
 import contextlib
 import copy
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -42,7 +42,8 @@ class Facts(NamedTuple):
     """What is known of a module without running it.
 
     Args: params, buffers: {name: (shape, dtype)}. frozen: parameters that are not trained. modules: {path: names of all
-        its parameters}. problems, notes: what poisons a comparison; what may.
+        its parameters}. problems, notes: what poisons a comparison; what may. unsaved: buffers and other tensors that
+        the module holds and its `state_dict` leaves out, which a port may have among its buffers, or not.
     """
 
     params: dict[str, tuple[tuple[int, ...], str]]
@@ -51,6 +52,7 @@ class Facts(NamedTuple):
     modules: dict[str, tuple[str, ...]]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    unsaved: tuple[str, ...] = ()
 
 
 class Recording(NamedTuple):
@@ -91,6 +93,7 @@ def facts(module: Any) -> Facts:
         {path or ROOT: tuple(of[id(p)] for p in part.parameters()) for path, part in module.named_modules()},
         (*_precision(module), *_modes(module)),
         tuple(_dropout(module)),
+        tuple(_unsaved(module)),
     )
 
 
@@ -367,6 +370,22 @@ def _drawing(request: Request) -> contextlib.AbstractContextManager[list[Draw]]:
 def _saved(module: Any) -> dict[str, Any]:
     saved = module.state_dict()
     return {name: b for name, b in module.named_buffers() if name in saved}
+
+
+def _unsaved(module: Any) -> Iterator[str]:
+    import torch
+
+    saved = module.state_dict()
+    yield from (name for name, _ in module.named_buffers() if name not in saved)
+    for path, part in module.named_modules():
+        yield from (f"{path}.{name}".lstrip(".") for name, x in vars(part).items() if torch.is_tensor(x))
+
+
+def without_constants(module: Any, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """A port's buffers, without those that the module doesn't save either, as long as nothing changes them."""
+    unsaved = facts(module).unsaved
+    same = lambda name: name in before and _same(as_numpy(before[name]), as_numpy(after[name]))  # noqa: E731
+    return {name: x for name, x in after.items() if name not in unsaved or not same(name)}
 
 
 def _numpy(tree: Any) -> Any:

@@ -46,6 +46,7 @@ from fnlearn.functional.embedding import embedding, embedding_bag, embedding_bag
 from fnlearn.functional.fold import fold, unfold
 from fnlearn.functional.grid import affine_grid, grid_sample
 from fnlearn.functional.keys import split_key
+from fnlearn.functional.layers import scan_layers
 from fnlearn.functional.linear import bilinear, linear
 from fnlearn.functional.loss import (
     binary_cross_entropy,
@@ -232,6 +233,7 @@ __all__ = [
     "rnn_tanh_cell",
     "rrelu",
     "scaled_dot_product_attention",
+    "scan_layers",
     "scatter",
     "scatter_reduce",
     "selu",

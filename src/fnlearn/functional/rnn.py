@@ -5,7 +5,7 @@ The inputs' products with the weights are one product before the loop. The loop'
 product each after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,17 +18,19 @@ from fnlearn.functional.recurrence import GRU, LSTM, RELU, TANH, Cell, recur
 from fnlearn.functional.typing import ArrayLike
 from fnlearn.random import draw
 
+Params = Sequence[ArrayLike] | Mapping[str, ArrayLike]
+
 
 def lstm(
     input: ArrayLike,
-    hx: Sequence[ArrayLike],
-    params: Sequence[ArrayLike],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
+    hx: Sequence[ArrayLike] | None,
+    params: Params,
+    has_biases: bool = True,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    train: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
     *,
     lengths: ArrayLike | None = None,
     key: jax.Array | None = None,
@@ -41,9 +43,10 @@ def lstm(
     Torch: `torch.lstm`.
     Shape: input (L, N, in), or (N, L, in) when batch_first; hx: h (layers · directions, N, out) and c (layers ·
         directions, N, hidden), where out is hidden unless projected → output (L, N, directions · out), h, c.
-    Args: input: floating-point. hx: the initial (h, c). params: for each layer, and in it each direction: weight_ih
-        (4 · hidden, in), weight_hh (4 · hidden, out), with biases bias_ih and bias_hh (4 · hidden), and, when
-        projected, weight_hr (out, hidden). has_biases: whether the biases are there. num_layers: how many. dropout: the
+    Args: input: floating-point. hx: the initial (h, c), zeros when None. params: for each layer, and in it each
+        direction: weight_ih (4 · hidden, in), weight_hh (4 · hidden, out), with biases bias_ih and bias_hh (4 ·
+        hidden), and, when projected, weight_hr (out, hidden); or the same by torch's names, weight_ih_l0 to
+        weight_hr_l1_reverse. has_biases: whether the biases are there. num_layers: how many. dropout: the
         probability with which an output between layers is zeroed in training. train: whether in training.
         bidirectional: whether each layer also reads backwards. batch_first: whether N comes before L. lengths: (N), of
         the sequences where they differ: outputs beyond are 0, and final states are those at the end; in torch, a packed
@@ -54,7 +57,7 @@ def lstm(
         end; lengths instead of a packed sequence; dropout draws from a JAX key.
     Source: ATen `RNN.cpp`; Hochreiter, Schmidhuber: Long Short-Term Memory (1997).
     """
-    if len(hx) != 2:
+    if hx is not None and len(hx) != 2:
         raise ValueError(f"hx must be (h, c), got {len(hx)} arrays")
     options = Options(has_biases, num_layers, dropout, train, bidirectional, batch_first)
     output, (h, c) = _network(LSTM, input, hx, params, options, lengths, key)
@@ -63,14 +66,14 @@ def lstm(
 
 def gru(
     input: ArrayLike,
-    hx: ArrayLike,
-    params: Sequence[ArrayLike],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
+    hx: ArrayLike | None,
+    params: Params,
+    has_biases: bool = True,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    train: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
     *,
     lengths: ArrayLike | None = None,
     key: jax.Array | None = None,
@@ -82,27 +85,28 @@ def gru(
     Torch: `torch.gru`.
     Shape: input (L, N, in), or (N, L, in) when batch_first; hx (layers · directions, N, hidden) → output (L, N,
         directions · hidden), h.
-    Args: input, num_layers, dropout, train, bidirectional, batch_first, lengths, key: as for `lstm`. hx: the initial h.
-        params: as for `lstm`, with 3 · hidden for the gates r, z and n. has_biases: whether the biases are there.
+    Args: input, num_layers, dropout, train, bidirectional, batch_first, lengths, key: as for `lstm`. hx: the initial h,
+        zeros when None. params: as for `lstm`, with 3 · hidden for the gates r, z and n. has_biases: whether
+        the biases are there.
     Raises: as `lstm`.
     Differs: as `lstm`.
     Source: ATen `RNN.cpp`; Cho et al.: Learning Phrase Representations using RNN Encoder–Decoder (2014).
     """
     options = Options(has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    output, (h,) = _network(GRU, input, [hx], params, options, lengths, key)
+    output, (h,) = _network(GRU, input, None if hx is None else [hx], params, options, lengths, key)
     return output, h
 
 
 def rnn_tanh(
     input: ArrayLike,
-    hx: ArrayLike,
-    params: Sequence[ArrayLike],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
+    hx: ArrayLike | None,
+    params: Params,
+    has_biases: bool = True,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    train: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
     *,
     lengths: ArrayLike | None = None,
     key: jax.Array | None = None,
@@ -111,27 +115,28 @@ def rnn_tanh(
 
     Torch: `torch.rnn_tanh`.
     Shape: as `gru`.
-    Args: input, num_layers, dropout, train, bidirectional, batch_first, lengths, key: as for `lstm`. hx: the initial h.
-        params: as for `lstm`, with hidden instead of 4 · hidden. has_biases: whether the biases are there.
+    Args: input, num_layers, dropout, train, bidirectional, batch_first, lengths, key: as for `lstm`. hx: the initial h,
+        zeros when None. params: as for `lstm`, with hidden instead of 4 · hidden. has_biases: whether the biases are
+        there.
     Raises: as `lstm`.
     Differs: as `lstm`.
     Source: ATen `RNN.cpp`; Elman: Finding Structure in Time (1990).
     """
     options = Options(has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    output, (h,) = _network(TANH, input, [hx], params, options, lengths, key)
+    output, (h,) = _network(TANH, input, None if hx is None else [hx], params, options, lengths, key)
     return output, h
 
 
 def rnn_relu(
     input: ArrayLike,
-    hx: ArrayLike,
-    params: Sequence[ArrayLike],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
+    hx: ArrayLike | None,
+    params: Params,
+    has_biases: bool = True,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    train: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
     *,
     lengths: ArrayLike | None = None,
     key: jax.Array | None = None,
@@ -140,14 +145,15 @@ def rnn_relu(
 
     Torch: `torch.rnn_relu`.
     Shape: as `gru`.
-    Args: input, num_layers, dropout, train, bidirectional, batch_first, lengths, key: as for `lstm`. hx: the initial h.
-        params: as for `lstm`, with hidden instead of 4 · hidden. has_biases: whether the biases are there.
+    Args: input, num_layers, dropout, train, bidirectional, batch_first, lengths, key: as for `lstm`. hx: the initial h,
+        zeros when None. params: as for `lstm`, with hidden instead of 4 · hidden. has_biases: whether the biases are
+        there.
     Raises: as `lstm`.
     Differs: as `lstm`.
     Source: ATen `RNN.cpp`.
     """
     options = Options(has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    output, (h,) = _network(RELU, input, [hx], params, options, lengths, key)
+    output, (h,) = _network(RELU, input, None if hx is None else [hx], params, options, lengths, key)
     return output, h
 
 
@@ -175,21 +181,21 @@ class Weights(NamedTuple):
 def _network(
     cell: Cell,
     input: ArrayLike,
-    hx: Sequence[ArrayLike],
-    params: Sequence[ArrayLike],
+    hx: Sequence[ArrayLike] | None,
+    params: Params,
     options: Options,
     lengths: ArrayLike | None,
     key: jax.Array | None,
 ) -> tuple[jax.Array, list[jax.Array]]:
     x = check.floating("input", input)
-    state = [check.floating("hx", h) for h in hx]
-    flat = [check.floating("params", p) for p in params]
-    check.same_dtype(input=x, **{f"hx[{i}]": h for i, h in enumerate(state)})
+    flat = [check.floating("params", p) for p in _listed(params, options)]
     check.same_dtype(input=x, **{f"params[{i}]": p for i, p in enumerate(flat)})
     layers = _grouped(flat, options)
     if x.ndim != 3:
         raise ValueError(f"input must have shape (L, N, in), or (N, L, in) when batch_first, got {x.shape}")
     x = jnp.swapaxes(x, 0, 1) if options.batch_first else x
+    state = _zeros(cell, x, layers) if hx is None else [check.floating("hx", h) for h in hx]
+    check.same_dtype(input=x, **{f"hx[{i}]": h for i, h in enumerate(state)})
     _check_shapes(cell, x, state, layers, options)
     mask = None if lengths is None else _mask(lengths, *x.shape[:2])
     if x.dtype in NARROW:
@@ -239,6 +245,26 @@ def _direction(
     if mask is not None:
         outputs = jnp.where(jnp.broadcast_to(mask[:, :, None], outputs.shape), outputs, jnp.zeros_like(outputs))
     return outputs, final
+
+
+def _listed(params: Params, options: Options) -> Sequence[ArrayLike]:
+    """Weights by torch's names, in the order in which torch lists them."""
+    if not isinstance(params, Mapping):
+        return params
+    cells = [f"l{i}{reverse}" for i in range(options.num_layers) for reverse in ("", "_reverse")]
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+    names = [f"{kind}_{cell}" for cell in cells for kind in kinds]
+    unknown = sorted(params.keys() - set(names))
+    if unknown:
+        raise ValueError(f"params must have torch's names, as weight_ih_l0, got {unknown}")
+    return [params[name] for name in names if name in params]
+
+
+def _zeros(cell: Cell, x: jax.Array, layers: list[Weights]) -> list[jax.Array]:
+    hidden = layers[0].hh.shape[0] // cell.gates
+    out = hidden if layers[0].hr is None else layers[0].hr.shape[0]
+    widths = (out, hidden) if cell is LSTM else (out,)
+    return [jnp.zeros((len(layers), x.shape[1], width), x.dtype) for width in widths]
 
 
 def _grouped(params: list[jax.Array], options: Options) -> list[Weights]:

@@ -292,6 +292,8 @@ class _Recorder(TorchFunctionMode):
             if isinstance(leaf, torch.Tensor):
                 self._bind(leaf)
         outs = self.frozen(out, where)
+        if name == "zeros":
+            outs.zeros = True
         self.stack[-1].body.append(self._op(name, before[0], before[1], outs, where))
         return out
 

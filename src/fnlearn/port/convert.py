@@ -1,6 +1,7 @@
 """From a torch module to JAX source, and the source as a module that runs."""
 
 import linecache
+import math
 import os
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from fnlearn.port.graph import Inst, Sym, Val, values
 from fnlearn.port.merge import merge
 from fnlearn.port.program import literal, program
 from fnlearn.port.save import save
+from fnlearn.port.scan import LEAST
 
 __all__ = ["Port", "convert"]
 
@@ -27,7 +29,7 @@ class Port:
 
     Args: source: the text. params, buffers: nested dicts of arrays whose joined keys are the state_dict's. module: the
         text, imported. original, inputs: what it was ported from. no_training: why the model can't be in training mode;
-        empty where it can.
+        empty where it can. stacked: the containers of equal blocks that the text loops over and `pack` stacks.
     Raises: nothing.
     """
 
@@ -38,11 +40,30 @@ class Port:
     original: torch.nn.Module
     inputs: equivalence.Inputs
     no_training: str = ""
+    stacked: tuple[str, ...] = ()
 
     @property
     def apply(self) -> Any:
         """The function of the text: (params, buffers, *inputs, train=False, key=None) → (outputs, buffers)."""
         return self.module.apply
+
+    def pack(self, params: Any) -> Any:
+        """Parameters with the equal blocks of each loop in one array: what compiles and runs fastest.
+
+        Args: params: a tree like `params`, of arrays; a gradient, say, or an optimizer's averages.
+        Returns: the tree with {"stacked": blocks} in place of {"0": block, "1": block, …}, which `apply` takes too.
+        Raises: ValueError when the blocks are not there or not equal.
+        """
+        return tree.stack_layers(params, self.stacked)
+
+    def unpack(self, params: Any) -> Any:
+        """Parameters by torch's names again.
+
+        Args: params: what `pack` returned, or a tree like it.
+        Returns: the tree as it was before.
+        Raises: nothing.
+        """
+        return tree.unstack_layers(params)
 
     def save(self, directory: str | os.PathLike[str]) -> list[equivalence.Answer]:
         """Write model.py, weights.safetensors, test_equivalence.py, golden.safetensors and README.md, and prove them.
@@ -61,12 +82,14 @@ def convert(
     kwargs: Mapping[str, Any] | None = None,
     *,
     dynamic_shapes: bool | Mapping[int, str] = True,
+    scan: bool | None = None,
 ) -> Port:
     """JAX source for a torch module, written from what it does with example inputs.
 
     Args: module: the model, on the CPU; it stays as it is. args, kwargs: inputs for `forward`, tensors and plain
         values. dynamic_shapes: whether the sizes of the inputs may be others later; without it they are constants. Or
-        which dimensions of all inputs may be, with a name for each: {0: "batch"}.
+        which dimensions of all inputs may be, with a name for each: {0: "batch"}. scan: whether runs of equal blocks
+        become one loop, which compiles once; from eight blocks on when left out.
     Returns: the source, the weights, and the function, see `Port`.
     Raises: PortError that names the place and what to change, for what can't be ported.
     """
@@ -79,9 +102,10 @@ def convert(
     sizes = evaluation.sizes | train.sizes
     if isinstance(dynamic_shapes, Mapping):
         sizes = _named_sizes(root, dynamic_shapes) | sizes
-    source = program(root, evaluation, sizes, reason)
+    least = LEAST if scan is None else 2 if scan else math.inf
+    source, stacked = program(root, evaluation, sizes, least, reason)
     inputs = equivalence.Inputs(given, dict(kwargs or {}))
-    return Port(source, *_weights(evaluation), imported(source), module, inputs, reason)
+    return Port(source, *_weights(evaluation), imported(source), module, inputs, reason, stacked)
 
 
 def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: list[Container[int]]) -> tuple[Trace, Trace, str]:

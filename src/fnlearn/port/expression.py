@@ -9,11 +9,25 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Op, Opaque, Sym, Val
 from fnlearn.port.merge import Mode
-from fnlearn.port.table import Dtype, Row, bound
+from fnlearn.port.table import IRRELEVANT, Arguments, Dtype, Row, Weights, bound, ndim
 
-__all__ = ["Replaced", "below", "flat", "hole", "keyed", "node", "set_key", "symbols", "vals", "worked_out", "written"]
+__all__ = [
+    "Replaced",
+    "below",
+    "flat",
+    "hole",
+    "keyed",
+    "node",
+    "repeated",
+    "set_key",
+    "symbols",
+    "vals",
+    "worked_out",
+    "written",
+]
 
 ONE_FOR_ALL = {"stride", "padding", "dilation", "kernel_size", "output_padding", "output_size", "scale_factor"}
 
@@ -24,9 +38,29 @@ def written(op: Op, row: Row) -> ast.expr | list[ast.expr]:
     if "dtype" in row.signature.parameters and "device" in row.signature.parameters:
         values.dtype = _made_dtype(op, values)
     template = row.template(values) if callable(row.template) else row.template
-    if isinstance(template, list):
-        return [_filled(text, values, row) for text in template]
-    return _filled(template, values, row)
+    texts = template if isinstance(template, list) else [template]
+    _refuse_ignored(op, row, values, texts)
+    filled = [_filled(text, values, row) for text in texts]
+    return filled if isinstance(template, list) else filled[0]
+
+
+def _refuse_ignored(op: Op, row: Row, values: Arguments, texts: list[str]) -> None:
+    """An argument that nothing reads must have its default; where it is a dtype, the first argument is cast to it."""
+    read = {n.id for text in texts for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
+    read |= vars(values).get("_read", set()) | IRRELEVANT
+    parameters = row.signature.parameters
+    first = next(iter(parameters))
+    if not ndim(vars(values)[first]):
+        read |= {"dim", "keepdim"}  # of a number there is nothing else
+    if "device" in parameters:
+        read.add("dtype")  # of what is made
+    for name, parameter in parameters.items():
+        value, default = vars(values)[name], parameter.default
+        if name in read or default is parameter.empty or value is default or _same(value, default):
+            continue
+        if name != "dtype" or not isinstance(vars(values)[first], Val):
+            raise PortError(f"{op.where}: {op.name} with {name}={value!r} is not ported; only its default is")
+        values._cast = first, str(value).removeprefix("torch.")
 
 
 def hole(val: Val) -> ast.expr:
@@ -53,6 +87,10 @@ def node(value: Any) -> ast.expr:
         return made
     if isinstance(value, tuple | list):
         parts = [node(part) for part in value]
+        if isinstance(value, Weights):
+            weights = ast.List(parts, ast.Load())
+            weights.weights = True  # type: ignore[attr-defined]
+            return weights
         if isinstance(value, tuple) and all(_literal(part) for part in value):
             return ast.Constant(value)  # type: ignore[arg-type]
         return ast.Tuple(parts, ast.Load()) if isinstance(value, tuple) else ast.List(parts, ast.Load())
@@ -125,7 +163,13 @@ class _Filled(ast.NodeTransformer):
         self.values, self.signature = values, signature
 
     def visit_Name(self, name: ast.Name) -> ast.expr:
-        return node(self.values[name.id]) if name.id in self.values and name.id not in MODULES else name
+        if name.id not in self.values or name.id in MODULES:
+            return name
+        value = node(self.values[name.id])
+        first, dtype = self.values.get("_cast", ("", ""))
+        if name.id != first:
+            return value
+        return ast.Call(ast.Attribute(value, "astype", ast.Load()), [node(Dtype(dtype))], [])
 
     def visit_Subscript(self, subscript: ast.Subscript) -> ast.expr:
         if isinstance(subscript.slice, ast.Name) and subscript.slice.id in self.values:
@@ -218,6 +262,12 @@ def flat(structure: Any) -> bool:
 def vals(expression: Any) -> list[Val]:
     """The values an expression reads, each as often as it does."""
     return [n.val for n in ast.walk(expression) if hasattr(n, "val")] if expression is not None else []
+
+
+def repeated(expression: Any) -> list[Val]:
+    """The values that are read inside the lambdas of an expression."""
+    found = ast.walk(expression) if expression is not None else []
+    return [val for n in found if isinstance(n, ast.Lambda) for val in vals(n)]
 
 
 def symbols(expression: ast.AST) -> list[str]:

@@ -2,7 +2,6 @@
 
 import ast
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from fnlearn.port.drawing import draws, with_key
@@ -14,6 +13,7 @@ from fnlearn.port.expression import (
     hole,
     keyed,
     node,
+    repeated,
     set_key,
     symbols,
     vals,
@@ -21,27 +21,17 @@ from fnlearn.port.expression import (
 )
 from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, mapped, values
 from fnlearn.port.merge import Fork
-from fnlearn.port.model import Function, Model, arguments_of
+from fnlearn.port.model import Function, Model, Statement, arguments_of
 from fnlearn.port.names import identifier
 from fnlearn.port.naming import STOP, DtypesOfArguments, Named, Names, Sizes
 from fnlearn.port.ops import row_of
+from fnlearn.port.scan import reads, scanned
 from fnlearn.port.source import start
 
 __all__ = ["build"]
 
 LETTERS = {2: "nt", 3: "ntc", 4: "nchw", 5: "ncdhw"}  # of sizes that the source does not name
 LONGEST = 100  # characters of an expression, above which a value without a name gets one
-
-
-@dataclass(eq=False)
-class Statement:
-    """One assignment to be. parts: an expression for each output, or None when `whole` gives them all at once."""
-
-    outs: Any
-    where: Where
-    whole: ast.expr | None = None
-    parts: list[ast.expr] | None = None
-    callee: Function | None = None
 
 
 def build(inst: Inst, model: Model) -> Function:
@@ -82,12 +72,14 @@ class _Body:
         self.arguments = arguments_of(named)
         self.given = {id(val) for _, val in self.arguments}
         self.statements: list[Statement] = []
+        self.bound: set[int] = set()  # what has its value inside a lambda alone
         self.state: dict[str, Val] = {}  # what a module's call made of its buffers, by the module's path
 
     def built(self) -> Function:
         self._walk(self.inst.body)
         self.outs = self._resolved_structure(self.inst.outs)
         self._drop_unused()
+        self.statements = scanned(self.statements, self._reads(), self, self.model)
         self._inline()
         self._name_all()
         return self.function
@@ -194,6 +186,8 @@ class _Body:
         expression: ast.expr = ast.Name(kind, ast.Load())
         for part in rest:
             expression = ast.Subscript(expression, ast.Constant(part), ast.Load())
+        if kind == "params":
+            expression.path = path  # type: ignore[attr-defined]
         return expression
 
     def relative(self, path: str) -> list[str] | None:
@@ -226,13 +220,15 @@ class _Body:
             kept.append(statement)
         self.statements = kept[::-1]
 
+    def _reads(self) -> Counter[int]:
+        return reads(self.statements, self.outs, [self._of(v) for v in (*self.writes.values(), *self.state.values())])
+
     # what has no name of its own stands where it is used
 
     def _inline(self) -> None:
         defined: dict[int, Statement] = {}
-        uses = Counter(id(v) for s in self.statements for v in vals(s.whole))
-        uses.update(id(v) for v in values(self.outs) if isinstance(v, Val))
-        uses.update(id(self._of(v)) for v in (*self.writes.values(), *self.state.values()))
+        uses = self._reads()
+        uses.update(id(v) for s in self.statements for v in repeated(s.whole))  # worked out before the loop
         kept: list[Statement] = []
         written = {id(self._of(v)) for v in self.writes.values()}
         consumers = {id(v): s for s in self.statements for v in vals(s.whole)}
@@ -311,6 +307,9 @@ class _Body:
             function.writes = True
         lines.append((ast.Return(returned), Where()))
         function.lines = lines
+        parts = [n for line, _ in lines for n in ast.walk(line)]
+        self.model.opened.update((self.base, n.path) for n in parts if hasattr(n, "path"))
+        self.model.stacked.update(n.container for n in parts if hasattr(n, "container"))
         function.train = function.train or any(_mentions(line, "train") for line, _ in lines)
 
     def _all_buffers(self) -> ast.expr:
@@ -353,7 +352,7 @@ class _Body:
         return ast.Dict(keys, parts)
 
     def _find_foreign(self, expressions: list[ast.expr]) -> None:
-        known = self.given | {id(v) for s in self.statements for v in values(s.outs) if isinstance(v, Val)}
+        known = self.bound | self.given | {id(v) for s in self.statements for v in values(s.outs) if isinstance(v, Val)}
         for expression in expressions:
             for val in vals(expression):
                 if id(val) in known:

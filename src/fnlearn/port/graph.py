@@ -35,7 +35,7 @@ class Val:
 
     shape: numbers and `Sym`. kind: "value" for what is computed or given; "param", "buffer" or "constant" for what the
     model holds under `path`. A value with a path is a newer one of that buffer. names: how the source calls it, by the
-    module whose code that is.
+    module whose code that is. zeros: whether it was made by `torch.zeros`.
     """
 
     shape: tuple[Any, ...]
@@ -43,6 +43,7 @@ class Val:
     kind: str = "value"
     path: str = ""
     names: dict[int, str] = field(default_factory=dict)
+    zeros: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fnlearn.port.graph import Inst, Val, Where
 
-__all__ = ["Function", "Model", "arguments_of"]
+__all__ = ["Function", "Model", "Statement", "arguments_of"]
 
 
 @dataclass(eq=False)
@@ -31,6 +31,17 @@ class Function:
     slots: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(eq=False)
+class Statement:
+    """One assignment to be. parts: an expression for each output, or None when `whole` gives them all at once."""
+
+    outs: Any
+    where: Where
+    whole: ast.expr | None = None
+    parts: list[ast.expr] | None = None
+    callee: Function | None = None
+
+
 @dataclass(frozen=True)
 class Model:
     """What every function of a model is built with.
@@ -38,7 +49,9 @@ class Model:
     functions: those of the calls of modules, by the call's id. sizes: how the source calls symbolic sizes, by scope and
     symbol. roots: an input of the model that has a symbol among its sizes, and where. params, buffers: all paths.
     literals: constants that stand in the text itself, the name of each by its path.
-    trees: stand-ins for the parameters or buffers of modules that are used from elsewhere in the model.
+    trees: stand-ins for the parameters or buffers of modules that are used from elsewhere in the model. scan: how many
+    equal blocks become a loop. stacked: the containers whose layers a loop goes through; opened: which module uses
+    the parameters under which path.
     """
 
     sizes: dict[tuple[int, str], str]
@@ -46,8 +59,11 @@ class Model:
     params: list[str]
     buffers: list[str]
     literals: dict[str, str]
+    scan: float
     functions: dict[int, Function] = field(default_factory=dict)
     trees: dict[tuple[str, str], Val] = field(default_factory=dict)
+    stacked: set[str] = field(default_factory=set)
+    opened: set[tuple[str, str]] = field(default_factory=set)
 
 
 def arguments_of(inst: Inst) -> list[tuple[str, Val]]:

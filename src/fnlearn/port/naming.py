@@ -1,14 +1,17 @@
 """Which name stands for which value in a function's text."""
 
 import ast
+import re
 from typing import Any
 
 from fnlearn.port.errors import PortError
-from fnlearn.port.expression import below, hole, worked_out
+from fnlearn.port.expression import below, hole, vals, worked_out
 from fnlearn.port.graph import Sym, Val
 from fnlearn.port.names import identifier
 
 __all__ = ["STOP", "DtypesOfArguments", "Named", "Names", "Sizes"]
+
+OF_RECURRENT = re.compile(r"(weight|bias)_[ih][hr]_l\d+(_reverse)?")  # names of a recurrent network's weights
 
 
 class Named(ast.NodeTransformer):
@@ -45,6 +48,30 @@ class Named(ast.NodeTransformer):
                 return expression
             return self.body.tree("buffers", val.path)
         raise PortError(f"a value that {self.body.base or 'the model'} uses comes from nowhere: shape {val.shape}")
+
+    def visit_Lambda(self, function: ast.Lambda) -> ast.expr:
+        """A function of a layer and what goes from one to the next, by names that nothing else in it has."""
+        others = {self.names.known(val) for val in vals(function.body)} | self.names.kept
+        for argument, val in zip(function.args.args, function.bound, strict=False):  # type: ignore[attr-defined]
+            base = identifier(self.names.named(val) or argument.arg)
+            argument.arg = next(n for n in (base, *(f"{base}_{i}" for i in range(1, 99))) if n not in others)
+            self.names.of[id(val)] = argument.arg
+            others.add(argument.arg)
+        return self.generic_visit(function)  # type: ignore[return-value]
+
+    def visit_List(self, items: ast.List) -> ast.expr:
+        """A list, or the module whose weights it holds."""
+        held: list[Val] = [item.val for item in items.elts if hasattr(item, "val")] if hasattr(items, "weights") else []
+        if not held or any(val.kind != "param" or self.names.known(val) for val in held):
+            return self.generic_visit(items)  # type: ignore[return-value]
+        parent, dot, _ = held[0].path.rpartition(".")
+        names = [path.removeprefix(parent + dot) for path in self.body.model.params if path.startswith(parent + dot)]
+        known = all(OF_RECURRENT.fullmatch(name) for name in names)
+        if not known or [val.path for val in held] != [parent + dot + name for name in names]:
+            return self.generic_visit(items)  # type: ignore[return-value]
+        if self.body.relative(parent) is None:
+            return self.generic_visit(items)  # type: ignore[return-value]
+        return self.body.tree("params", parent)
 
     def visit_Call(self, call: ast.Call) -> ast.expr:
         """A call, with a module's weights by two stars."""

@@ -47,7 +47,6 @@ for _name, _call in {
 row("special.sinc sinc", "input", "jnp.sinc(input)")
 row("logit special.logit", "input, eps=None", lambda a: "jax.scipy.special.logit(input)" if a.eps is None
     else "jax.scipy.special.logit(jnp.clip(input, eps, 1 - eps))")  # fmt: skip
-row("polygamma special.polygamma", "n, input", "jax.scipy.special.polygamma(n, input)")
 row("mvlgamma special.multigammaln", "input, p", "jax.scipy.special.multigammaln(input, p)")
 row("nan_to_num", "input, nan=0.0, posinf=None, neginf=None",
     "jnp.nan_to_num(input, nan=nan, posinf=posinf, neginf=neginf)")  # fmt: skip
@@ -152,13 +151,20 @@ row("view_as_complex", "input", "jax.lax.complex(input[..., 0], input[..., 1])")
 row("ldexp", "input, other", "input * 2.0**other")
 row("isin", "elements, test_elements, *, assume_unique=False, invert=False",
     "jnp.isin(elements, test_elements, assume_unique=assume_unique, invert=invert)")  # fmt: skip
-row("bucketize", "input, boundaries, *, out_int32=False, right=False",
-    lambda a: f"jnp.searchsorted(boundaries, input, side='{'right' if a.right else 'left'}')")  # fmt: skip
+row(
+    "bucketize",
+    "input, boundaries, *, out_int32=False, right=False",
+    lambda a: _places(a, f"jnp.searchsorted(boundaries, input, side='{'right' if a.right else 'left'}')"),
+)
 row(
     "searchsorted",
     "sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None",
-    lambda a: _searched(a),
+    lambda a: _places(a, _searched(a)),
 )
+
+
+def _places(a: Any, found: str) -> str:
+    return f"{found}.astype(jnp.int32)" if a.out_int32 else found
 
 
 def _searched(a: Any) -> str:

@@ -64,7 +64,11 @@ row(
     lambda a: _at("add(source)" if a.alpha == 1 else "add(alpha * source)")(a),
 )
 row("index_reduce", "input, dim, index, source, reduce, *, include_self=True", lambda a: _index_reduce(a))
-row("nonzero_static", "input, *, size, fill_value=-1", "jnp.argwhere(input, size=(size), fill_value=(fill_value))")
+row(
+    "nonzero_static",
+    "input, *, size, fill_value=-1",
+    lambda a: with_(a, fill=a.fill_value, then="jnp.argwhere(input, size=size, fill_value=fill)"),
+)
 row("index_copy", "input, dim, index, source", _at("set(source)"))
 row("index_fill", "input, dim, index, value", _at("set(value)"))
 row("scatter", "input, dim, index, src, *, reduce=None", lambda a: _scatter(a))

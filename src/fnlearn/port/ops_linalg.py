@@ -3,6 +3,8 @@
 from functools import partial
 from typing import Any
 
+import torch
+
 from fnlearn.port.table import ndim, row, with_
 
 for _name in ("det", "inv", "eig", "eigvals", "slogdet"):
@@ -101,7 +103,7 @@ row("linalg.multi_dot", "tensors", "jnp.linalg.multi_dot(tensors)")
 row("chain_matmul", "*tensors", lambda a: with_(a, tensors=list(a.tensors), then="jnp.linalg.multi_dot(tensors)"))
 row("linalg.vecdot", "x, y, *, dim=-1", "jnp.linalg.vecdot(x, y, axis=dim)")
 row("linalg.tensorinv", "A, ind=2", "jnp.linalg.tensorinv(A, ind)")
-row("linalg.tensorsolve", "A, B, dims=None", "jnp.linalg.tensorsolve(A, B, dims)")
+row("linalg.tensorsolve", "A, B, dims=None", lambda a: _tensorsolve(a))
 row(
     "linalg.vander",
     "x, N=None",
@@ -135,7 +137,7 @@ row(
 row(
     "linalg.lu_solve",
     "LU, pivots, B, *, left=True, adjoint=False",
-    "jax.scipy.linalg.lu_solve((LU, pivots - 1), B, trans=2 * adjoint)",
+    lambda a: _lu_solve(a),
 )
 row("lu_solve", "b, LU, pivots", "jax.scipy.linalg.lu_solve((LU, pivots - 1), b)")
 row("linalg.householder_product orgqr", "A, tau", "jax.lax.linalg.householder_product(A, tau)")
@@ -144,14 +146,35 @@ row("linalg.pinv", "A, *, atol=None, rtol=None, hermitian=False, rcond=None", la
 row("pinverse", "A, rcond=1e-15", "jnp.linalg.pinv(A, rtol=rcond)")
 
 
+def _tensorsolve(a: Any) -> str:
+    a.rest = tuple(a.A.shape[ndim(a.B) :])
+    moved = "A"
+    if a.dims is not None:
+        a.last = tuple(range(-len(a.dims), 0))
+        moved = "jnp.moveaxis(A, dims, last)"
+        a.rest = tuple([n for i, n in enumerate(a.A.shape) if i not in a.dims] + [a.A.shape[i] for i in a.dims])
+        a.rest = a.rest[ndim(a.B) :]
+    return f"jnp.linalg.solve({moved}.reshape(B.size, -1), B.ravel()).reshape(rest)"
+
+
+def _lu_solve(a: Any) -> str:
+    if a.left:
+        return f"jax.scipy.linalg.lu_solve((LU, pivots - 1), B, trans={2 if a.adjoint else 0})"
+    if a.adjoint:
+        return "jax.scipy.linalg.lu_solve((LU, pivots - 1), jnp.conj(B.mT)).mT.conj()"
+    return "jax.scipy.linalg.lu_solve((LU, pivots - 1), B.mT, trans=1).mT"
+
+
 def _rank(a: Any) -> str:
     a.least = a.atol if a.tol is None else a.tol
-    if a.least is None and a.rtol is None:
+    if a.least is None and a.rtol is None and not a.hermitian:
         return "jnp.linalg.matrix_rank(A)"
-    values = "jnp.linalg.svd(A, compute_uv=False)"
+    values = "jnp.abs(jnp.linalg.eigvalsh(A))" if a.hermitian else "jnp.linalg.svd(A, compute_uv=False)"
+    if a.least is None and a.rtol is None:  # torch's own default
+        a.rtol = max(a.A.shape[-2:]) * torch.finfo(getattr(torch, a.A.dtype)).eps
     least = "jnp.asarray(least)[..., None]" if a.least is not None else "0.0"
     if a.rtol is not None:
-        least = f"jnp.maximum({least}, jnp.asarray(rtol)[..., None] * {values}.max(-1, keepdims=True))"
+        least = f"jnp.maximum({least}, jnp.asarray(rtol)[..., None] * {values}.max(-1, keepdims=True, initial=0))"
     return f"({values} > {least}).sum(-1)"
 
 

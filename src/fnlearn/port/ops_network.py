@@ -3,8 +3,8 @@
 from functools import partial
 from typing import Any
 
-from fnlearn.port.graph import RECURRENT
-from fnlearn.port.table import ndim, row, sizes, with_
+from fnlearn.port.graph import RECURRENT, values
+from fnlearn.port.table import Weights, ndim, row, sizes, with_
 
 # whole functions under other names
 
@@ -56,18 +56,29 @@ row(
 
 # recurrent networks: torch passes the weights as a list, with or without sizes of a packed batch
 
+OPTIONS = {
+    "has_biases": True,
+    "num_layers": 1,
+    "dropout": 0.0,
+    "train": False,
+    "bidirectional": False,
+    "batch_first": False,
+}
+
 
 def _recurrent(name: str, a: Any) -> str:
     if a.dropout == 0:
         a.train = False
+    if all(h.zeros for h in values(a.hx)):  # the module's own, when it is given none
+        a.hx = None
+    a.params = Weights(a.params)
     return f"F.{name}(input, hx, params, {', '.join(f'{n}={n}' for n in OPTIONS)})"
 
 
-OPTIONS = ("has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first")
 for _name in RECURRENT:
     row(
         _name,
-        f"input, hx, params, {', '.join(OPTIONS)}",
+        f"input, hx, params, {', '.join(f'{n}={default}' for n, default in OPTIONS.items())}",
         partial(_recurrent, _name),
         random=True,
     )

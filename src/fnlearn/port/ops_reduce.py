@@ -128,7 +128,7 @@ row(
     lambda a: (
         "jnp.linalg.norm(input, ord=ord, axis=dim, keepdims=keepdim)"
         if a.ord is not None or a.dim is not None
-        else "jnp.linalg.norm(input.ravel())"
+        else "jnp.linalg.norm(input.ravel())" + (f".reshape((1,) * {ndim(a.input)})" if a.keepdim else "")
     ),
 )
 

@@ -29,14 +29,19 @@ LONGEST_LITERAL = 64  # numbers
 IMPORTS = {"jax": "import jax\n", "jnp": "import jax.numpy as jnp\n", "F": "\nimport fnlearn.functional as F\n"}
 
 
-def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str], no_training: str = "") -> str:
-    """The source of a model, as it was recorded; no_training says why it has no training mode, where it has none."""
+def program(
+    root: Inst, trace: Trace, sizes: dict[tuple[int, str], str], scan: float, no_training: str = ""
+) -> tuple[str, tuple[str, ...]]:
+    """The source of a model, as it was recorded, and the containers whose layers may be stored stacked.
+
+    scan: how many equal blocks become a loop. no_training: why it has no training mode, where it has none.
+    """
     _refuse_missing(root)
     params = [path for path, (kind, _) in trace.held.items() if kind == "param"]
     buffers = [path for path, (kind, _) in trace.held.items() if kind != "param"]
     literals = _literals(trace)
     buffers = [path for path in buffers if path not in literals]
-    model = Model(sizes, _roots(root), params, buffers, {path: name for path, (name, _) in literals.items()})
+    model = Model(sizes, _roots(root), params, buffers, {path: name for path, (name, _) in literals.items()}, scan)
     functions: list[Function] = []
     for level in _levels(root):
         built = [build(inst, model) for inst in level]
@@ -54,7 +59,15 @@ def program(root: Inst, trace: Trace, sizes: dict[tuple[int, str], str], no_trai
     constants = "\n".join(f"{name} = {text}" for name, text in literals.values())
     body = "\n\n".join([constants, *texts, _apply(functions[-1], no_training)])
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    return formatted("".join(text for name, text in IMPORTS.items() if name in used) + "\n\n" + body)
+    opened = {*model.opened, *(("", path) for _, path in model.trees)}
+    stacked = tuple(path for path in sorted(model.stacked) if not _opened(path, opened))
+    return formatted("".join(text for name, text in IMPORTS.items() if name in used) + "\n\n" + body), stacked
+
+
+def _opened(container: str, used: set[tuple[str, str]]) -> bool:
+    """Whether a single layer of a container is used by anything but the layers themselves."""
+    inside = f"{container}." if container else ""
+    return any(path.startswith(inside) and path and not base.startswith(inside or base) for base, path in used)
 
 
 def literal(kind: str, tensor: torch.Tensor) -> bool:

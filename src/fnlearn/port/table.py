@@ -14,7 +14,21 @@ from typing import Any
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Op, Val
 
-__all__ = ["ONLY", "ROWS", "Dtype", "Row", "along", "bound", "column", "ndim", "row", "sizes", "with_"]
+__all__ = [
+    "IRRELEVANT",
+    "ONLY",
+    "ROWS",
+    "Dtype",
+    "Row",
+    "Weights",
+    "along",
+    "bound",
+    "column",
+    "ndim",
+    "row",
+    "sizes",
+    "with_",
+]
 
 Template = str | list[str] | Callable[[Any], str | list[str]]
 
@@ -35,6 +49,26 @@ class Row:
 ROWS: dict[str, Row] = {}
 ONLY = ["input", "jnp.zeros((), int)"]  # of an array without dimensions: the number itself, at place 0
 
+IRRELEVANT = {  # arguments that change where or how something is worked out, not what comes out
+    "_stacklevel",
+    "check_errors",
+    "compute_mode",
+    "cudnn_enable",
+    "cudnn_enabled",
+    "device",
+    "driver",
+    "generator",
+    "inplace",
+    "layout",
+    "memory_format",
+    "names",
+    "out",
+    "output_size",
+    "pin_memory",
+    "requires_grad",
+    "stable",
+}
+
 
 def row(names: str, signature: str, template: Template, random: bool = False) -> None:
     """Enter a row under each of its names."""
@@ -45,7 +79,17 @@ def row(names: str, signature: str, template: Template, random: bool = False) ->
         ROWS[name] = Row(parsed, template, random)
 
 
-def bound(op: Op, row: Row) -> SimpleNamespace:
+class Arguments(SimpleNamespace):
+    """A call's arguments by the row's names, which keep in mind which of them were looked at."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """An argument, which counts as read from now on."""
+        if not name.startswith("_"):
+            super().__getattribute__("__dict__").setdefault("_read", set()).add(name)
+        return super().__getattribute__(name)
+
+
+def bound(op: Op, row: Row) -> Arguments:
     """The call's arguments by the row's names, with defaults."""
     args, kwargs = op.args, {key: value for key, value in op.kwargs.items() if key not in ("out", "generator")}
     several = [p.name for p in row.signature.parameters.values() if p.kind is inspect.Parameter.VAR_POSITIONAL]
@@ -59,7 +103,7 @@ def bound(op: Op, row: Row) -> SimpleNamespace:
     except TypeError as error:
         raise PortError(f"{op.where}: {op.name} with these arguments is not ported: {error}") from None
     given.apply_defaults()
-    return SimpleNamespace(**given.arguments)
+    return Arguments(**given.arguments)
 
 
 def ndim(value: Any) -> int:
@@ -83,6 +127,10 @@ class Dtype:
 
     name: str
     as_given: bool = False
+
+
+class Weights(list[Any]):
+    """All weights of a module in torch's order, which may be given by their names as well."""
 
 
 def sizes(values: Any) -> tuple[Any, ...]:

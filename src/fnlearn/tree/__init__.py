@@ -6,6 +6,19 @@ Parameters and buffers are plain nested dicts of arrays; joining the keys with `
 """
 
 from fnlearn.tree.nested import flatten, merge, names, partition, unflatten
+from fnlearn.tree.stacked import stack_layers, unstack_layers
 from fnlearn.tree.state_dict import as_numpy, load, load_state_dict, save
 
-__all__ = ["as_numpy", "flatten", "load", "load_state_dict", "merge", "names", "partition", "save", "unflatten"]
+__all__ = [
+    "as_numpy",
+    "flatten",
+    "load",
+    "load_state_dict",
+    "merge",
+    "names",
+    "partition",
+    "save",
+    "stack_layers",
+    "unflatten",
+    "unstack_layers",
+]
