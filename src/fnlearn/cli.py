@@ -194,6 +194,7 @@ def port(
     args: tuple[str, ...] = (),
     dynamic: tuple[str, ...] = (),
     static: bool = False,
+    standalone: bool = False,
     weights: Path | None = None,
 ) -> int:
     """Write a torch module as JAX source, with its weights and the proof that it is the same model.
@@ -204,6 +205,7 @@ def port(
         args: What the module is called with, such as "float32[1,3,32,32]" or "int64[2,16]<100", numbers below 100.
         dynamic: Only these dimensions may have other sizes later, with their names: 0:batch 1:time.
         static: No dimension may have another size later.
+        standalone: Write what model.py uses of fnlearn into it, so that it needs JAX alone.
         weights: A checkpoint to load first, .safetensors or one of torch's, read with weights_only=True.
     """
     from fnlearn import equivalence
@@ -216,7 +218,7 @@ def port(
         module, inputs = named.module_and_inputs(torch, args, weights)
         shapes = named.dimensions(dynamic) or not static
         with log.status("tracing and writing"):
-            made = room.convert(module, inputs.args, inputs.kwargs, dynamic_shapes=shapes)
+            made = room.convert(module, inputs.args, inputs.kwargs, dynamic_shapes=shapes, standalone=standalone)
         log.print(f"all calls ported, {len(made.source.splitlines())} lines", soft_wrap=True)
         if made.no_training:
             log.print(f"for evaluation alone: {made.no_training}", soft_wrap=True)

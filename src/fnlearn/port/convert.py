@@ -1,9 +1,10 @@
 """From a torch module to JAX source, and the source as a module that runs."""
 
-import linecache
+import copy
+import dataclasses
 import math
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -16,9 +17,11 @@ from fnlearn.port.capture import Trace, trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Sym, Val, values
 from fnlearn.port.merge import merge
-from fnlearn.port.program import literal, program
+from fnlearn.port.program import formatted, imported, literal, program
 from fnlearn.port.save import save
 from fnlearn.port.scan import LEAST
+from fnlearn.port.standalone import with_functions
+from fnlearn.port.training import Loss, Training, training
 
 __all__ = ["Port", "convert"]
 
@@ -30,6 +33,7 @@ class Port:
     Args: source: the text. params, buffers: nested dicts of arrays whose joined keys are the state_dict's. module: the
         text, imported. original, inputs: what it was ported from. no_training: why the model can't be in training mode;
         empty where it can. stacked: the containers of equal blocks that the text loops over and `pack` stacks.
+        training: the text of train.py, imported, and the optimizer's state; None where it was not asked for.
     Raises: nothing.
     """
 
@@ -41,6 +45,7 @@ class Port:
     inputs: equivalence.Inputs
     no_training: str = ""
     stacked: tuple[str, ...] = ()
+    training: Training | None = None
 
     @property
     def apply(self) -> Any:
@@ -83,16 +88,42 @@ def convert(
     *,
     dynamic_shapes: bool | Mapping[int, str] = True,
     scan: bool | None = None,
+    standalone: bool = False,
+    loss: Callable[..., Any] | None = None,
+    targets: tuple[Any, ...] = (),
+    optimizer: torch.optim.Optimizer | None = None,
+    scheduler: Any = None,
 ) -> Port:
     """JAX source for a torch module, written from what it does with example inputs.
 
     Args: module: the model, on the CPU; it stays as it is. args, kwargs: inputs for `forward`, tensors and plain
         values. dynamic_shapes: whether the sizes of the inputs may be others later; without it they are constants. Or
         which dimensions of all inputs may be, with a name for each: {0: "batch"}. scan: whether runs of equal blocks
-        become one loop, which compiles once; from eight blocks on when left out.
+        become one loop, which compiles once; from eight blocks on when left out. standalone: whether the functions of
+        `fnlearn.functional` that the source uses are written into it, so that it needs JAX alone. loss: (out, *targets)
+        → number, a function or module of torch's; with an optimizer, training is ported too. targets: an example of
+        them. optimizer, scheduler: torch's, as they are now, half-way through a run for example. A scheduler is stepped
+        with every update, or with every nth where the optimizer's own count says so.
     Returns: the source, the weights, and the function, see `Port`.
     Raises: PortError that names the place and what to change, for what can't be ported.
     """
+    made = _ported(module, args, kwargs, dynamic_shapes, scan)
+    if standalone:
+        source = formatted(with_functions(made.source))
+        made = dataclasses.replace(made, source=source, module=imported(source, "model"))
+    if loss is None and optimizer is None:
+        return made
+    if loss is None or optimizer is None:
+        raise PortError("loss and optimizer go together: convert(model, args, loss=…, targets=…, optimizer=…)")
+    if made.no_training:
+        raise PortError(f"the model can't be trained: {made.no_training}")
+    with torch.no_grad():
+        out = copy.deepcopy(module).eval()(*made.inputs.args, **made.inputs.kwargs)
+    of_loss = _ported(Loss(loss), (out, *targets), None, dynamic_shapes, False)
+    return dataclasses.replace(made, training=training(of_loss.source, made, loss, targets, optimizer, scheduler))
+
+
+def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any, scan: bool | None) -> Port:
     given = args if isinstance(args, tuple) else (args,)
     tries: list[Container[int]] = [range(99), range(1)] if dynamic_shapes is True else []
     if isinstance(dynamic_shapes, Mapping):
@@ -105,7 +136,7 @@ def convert(
     least = LEAST if scan is None else 2 if scan else math.inf
     source, stacked = program(root, evaluation, sizes, least, reason)
     inputs = equivalence.Inputs(given, dict(kwargs or {}))
-    return Port(source, *_weights(evaluation), imported(source), module, inputs, reason, stacked)
+    return Port(source, *_weights(evaluation), imported(source, "model"), module, inputs, reason, stacked)
 
 
 def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: list[Container[int]]) -> tuple[Trace, Trace, str]:
@@ -134,15 +165,6 @@ def _named_sizes(root: Inst, names: Mapping[int, str]) -> dict[tuple[int, str], 
     symbols = [(size.text, i) for val in values(root.args) if isinstance(val, Val) for i, size in enumerate(val.shape)
                if isinstance(size, Sym) and i in names]  # fmt: skip
     return {(scope, symbol): names[i] for symbol, i in symbols for scope in (root.scopes or (id(root),))}
-
-
-def imported(source: str, name: str = "fnlearn_port") -> ModuleType:
-    """The text as a module; its lines show in tracebacks."""
-    file = f"<{name} {id(source)}>"
-    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
-    module = ModuleType(name)
-    exec(compile(source, file, "exec"), module.__dict__)
-    return module
 
 
 def _weights(traced: Trace) -> tuple[dict[str, Any], dict[str, Any]]:

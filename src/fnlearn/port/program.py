@@ -2,11 +2,15 @@
 
 import ast
 import copy
+import linecache
 import re
 import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import torch
 from ruff.__main__ import find_ruff_bin  # type: ignore[import-untyped]
@@ -23,7 +27,7 @@ from fnlearn.port.ops import row_of
 from fnlearn.port.source import comments, start
 from fnlearn.port.table import Dtype
 
-__all__ = ["formatted", "literal", "program"]
+__all__ = ["formatted", "imported", "literal", "program"]
 
 LONGEST_LITERAL = 64  # numbers
 IMPORTS = {"jax": "import jax\n", "jnp": "import jax.numpy as jnp\n", "F": "\nimport fnlearn.functional as F\n"}
@@ -358,3 +362,14 @@ def formatted(text: str) -> str:
     if done.returncode:
         raise RuntimeError(f"the source that was written is not Python: {done.stderr}\n{text}")
     return done.stdout
+
+
+def imported(source: str, name: str, **modules: ModuleType) -> ModuleType:
+    """The text as a module; its lines show in tracebacks. modules: what it imports by these names."""
+    file = f"<{name}.py {id(source)}>"
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
+    module = ModuleType(name)
+    module.__file__ = file
+    with mock.patch.dict(sys.modules, modules):
+        exec(compile(source, file, "exec"), module.__dict__)
+    return module

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import optax
 import torch
 
 from fnlearn import equivalence, optim, tree
 from fnlearn.port.program import formatted
+from fnlearn.port.training import Training, goes_on, saved_state
 
 if TYPE_CHECKING:
     from fnlearn.port.convert import Port
@@ -60,6 +62,19 @@ def test_an_optimizer_step():
     answer = equivalence.training(pair(), None, optim.sgd(0.01), pair().module.batches, (None, loss))
     assert answer.ok, answer
 """
+GOES_ON = """
+
+def test_the_run_goes_on():
+    def start(params):
+        floats = jax.tree.leaves(params)[0].dtype
+        cast = lambda x: x.astype(floats) if jnp.issubdtype(x.dtype, jnp.floating) else x
+        return jax.tree.map(cast, train.start()[2])
+
+    optimizer = optax.GradientTransformationExtraArgs(start, train.optimizer.update)
+    losses = (None, lambda out, targets: train.loss(out, *targets))
+    answer = equivalence.training(pair(), None, optimizer, pair().module.batches, losses)
+    assert answer.ok, answer
+"""
 README = """\
 # {name}
 
@@ -67,13 +82,24 @@ README = """\
   returns, and its buffers as they are afterwards
 - `weights.safetensors`: parameters and buffers by PyTorch's names
 - `test_equivalence.py`: the proof that it is the same model, against PyTorch's own answers in `golden.safetensors`
-
+{also}
 When it was ported:
 
 | question | answer | arrays compared | largest JAX error in units of PyTorch's, against float64 |
 | --- | --- | --- | --- |
 {report}
 """
+
+
+TRAINED = "import model\nimport train\nfrom fnlearn import equivalence, tree"
+TRAINING = """\
+- `train.py`: the loss, PyTorch's optimizer with its options and its state from `optimizer.safetensors`, a jitted
+  `step`, and the loop: `train(batches, *start())` goes on where PyTorch left off
+"""
+STACKED = """\
+- `fnlearn.tree.stack_layers(params, {paths})` stores equal blocks as the loop over them wants them
+"""
+STEPS = 3  # of a run that goes on, which are compared
 
 
 def save(directory: str | os.PathLike[str], port: "Port") -> list[equivalence.Answer]:
@@ -98,24 +124,51 @@ def _written(folder: Path, port: "Port") -> list[equivalence.Answer]:
     tree.save(folder / "weights.safetensors", tree.merge(port.params, port.buffers))
     modes = ("train", "eval") if trains else ("eval",)
     steps = trains and any(parameter.requires_grad for parameter in module.parameters())
-    run = (lambda ps: torch.optim.SGD(ps, lr=0.01), [(inputs, torch.zeros(()))], _torch_loss) if steps else None
+    run: Any = (lambda ps: torch.optim.SGD(ps, lr=0.01), [(inputs, torch.zeros(()))], _torch_loss) if steps else None
+    if port.training is not None:
+        own = port.training
+        run = (goes_on(own, module), [(inputs, own.targets)] * STEPS, lambda out, targets: own.loss(out, *targets))
     equivalence.record(folder / "golden.safetensors", module, inputs, run=run, modes=modes)
     golden = equivalence.load(folder / "golden.safetensors")
     both = equivalence.pair(golden, port.apply, port.params, port.buffers)
     answers = [ask(both, inputs, modes=modes) for ask in (equivalence.forward, equivalence.backward)]
+    optimizer, loss = (optim.sgd(0.01), _loss) if port.training is None else _going_on(port.training)
     if steps:
-        losses: Any = (None, _loss)  # torch's side is in the recording
-        answers.append(equivalence.training(both, _nothing, optim.sgd(0.01), both.module.batches, losses))
+        losses: Any = (None, loss)  # torch's side is in the recording
+        answers.append(equivalence.training(both, _nothing, optimizer, both.module.batches, losses))
+    if port.training is not None:
+        (folder / "train.py").write_text(port.training.source)
+        tree.save(folder / "optimizer.safetensors", saved_state(port.training.opt_state))
     test = TEST.format(buffers=sorted(tree.flatten(port.buffers)), modes="" if trains else ', modes=("eval",)')
-    (folder / "test_equivalence.py").write_text(formatted(test + STEP if steps else test))
+    if port.training is not None:
+        test = (test + GOES_ON).replace("import jax.numpy as jnp\n", "import jax.numpy as jnp\nimport optax\n", 1)
+        test = test.replace("import model\nfrom fnlearn import equivalence, optim, tree", TRAINED)
+    elif steps:
+        test += STEP
+    (folder / "test_equivalence.py").write_text(formatted(test))
     report = "\n".join(_row(answer) for answer in answers)
-    (folder / "README.md").write_text(README.format(name=type(module).__name__, report=report))
+    also = "" if port.training is None else TRAINING
+    if port.stacked:
+        also += STACKED.format(paths=list(port.stacked))
+    (folder / "README.md").write_text(README.format(name=type(module).__name__, report=report, also=also))
     return answers
 
 
 def _row(answer: equivalence.Answer) -> str:
     verdict = "yes" if answer.ok else f"no, it parts at {answer.first}"
     return f"| {answer.question} | {verdict} | {len(answer.leaves)} | {equivalence.worst_ratio(answer):.2g} |"
+
+
+def _going_on(training: Training) -> tuple[optax.GradientTransformationExtraArgs, Any]:
+    """The ported optimizer from the state in which it is, in the dtype that is asked."""
+
+    def start(params: Any) -> Any:
+        floats = jax.tree.leaves(params)[0].dtype
+        cast = lambda x: x.astype(floats) if jnp.issubdtype(x.dtype, jnp.floating) else x  # noqa: E731
+        return jax.tree.map(cast, training.opt_state)
+
+    update = training.module.optimizer.update
+    return optax.GradientTransformationExtraArgs(start, update), lambda out, goal: training.module.loss(out, *goal)
 
 
 def _nothing(parameters: list[Any]) -> Any:
