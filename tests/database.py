@@ -8,9 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from torch.testing._internal import common_utils
+from torch.testing._internal.opinfo import core
 
 import fnlearn.functional as F
 from fnlearn.tree import as_numpy
+
+# for every question they look through the whole stack for a unittest, with its source: half a second, and there is none
+common_utils.extract_test_fn = core.extract_test_fn = lambda: None
 
 
 def some(samples: Sequence[Any], most: int, occasion: str) -> list[Any]:

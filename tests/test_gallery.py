@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from fnlearn import equivalence
-from gallery import models
+from gallery import models, page
 
 GALLERY = Path(models.__file__).parent
 
@@ -14,6 +14,10 @@ GALLERY = Path(models.__file__).parent
 @pytest.mark.parametrize("name", models.NAMES)
 def test_the_text_is_what_the_porter_writes(name):
     assert (GALLERY / name / "model.py").read_text() == models.written(name).source, f"run python -m gallery {name}"
+
+
+def test_the_page_shows_what_is_there():
+    assert page.PAGE.read_text() == page.page(), "run python -m gallery"
 
 
 @pytest.mark.exhaustive

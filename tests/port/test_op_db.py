@@ -105,8 +105,11 @@ def jax_side(made, inputs, gradients):
         moving = [out for out in outputs(*moved) if jnp.issubdtype(out.dtype, jnp.floating)]
         return sum((out * jnp.asarray(weights(out.shape), out.dtype)).sum() for out in moving)
 
+    def both(*moved):
+        return outputs(*moved), list(jax.grad(loss, tuple(range(len(moved))))(*moved)) if gradients else []
+
     moved = [given[i] for i in wanted]
-    return outputs(*moved), list(jax.grad(loss, tuple(range(len(moved))))(*moved)) if gradients else []
+    return (jax.jit(both) if moved else both)(*moved)  # others may decide shapes
 
 
 def weights(shape):

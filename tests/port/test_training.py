@@ -112,6 +112,11 @@ def test_a_loss_of_ones_own(x64):
     assert "def loss(out, target):" in training.source
 
 
+def test_a_function_of_torchs(x64):
+    training = goes_on(half_trained("sgd", "none"), nn.functional.cross_entropy)
+    assert "def loss(input, target):" in training.source
+
+
 def test_a_scheduler_that_is_stepped_once_in_two_updates(x64):
     training = goes_on(half_trained("adamw of groups", "cosine", every=2), smooth)
     assert "schedule_0(count // 2)" in training.source

@@ -39,6 +39,7 @@ class Form(NamedTuple):
 UNROLLED = Form(grouped.output, grouped.input_gradient, grouped.weight_gradient)
 GROUPED = Form(grouped.windowed, grouped.windowed_input_gradient, grouped.windowed_weight_gradient)
 POINTWISE = Form(dense.pointwise, dense.pointwise_input_gradient, dense.pointwise_weight_gradient)
+TOGETHER = Form(dense.together, dense.together_input_gradient, dense.together_weight_gradient)
 PATCHED = Form(dense.patched, dense.patched_input_gradient, dense.patched_weight_gradient)
 WINDOWED = Form(dense.windowed, dense.folded_input_gradient, dense.sampled_weight_gradient)
 COPIED = Form(dense.copied, dense.copied_input_gradient, dense.copied_weight_gradient)
@@ -55,7 +56,8 @@ def form_of(x: Shape, w: Shape, window: Window) -> Form | None:
         return UNROLLED if most <= FEW_MULTIPLICATIONS else GROUPED
     unpadded = not any(map(any, window.padding))
     if math.prod(kernel) == 1:
-        return POINTWISE if unpadded else None
+        copied, transposed = w[0] * w[1], math.prod(window.outputs(x[2:], kernel)) * (w[0] + w[1])
+        return None if not unpadded else TOGETHER if transposed < copied else POINTWISE
     if unpadded and window.strides == kernel and all(d == 1 for d in window.dilation):
         return PATCHED
     outputs = math.prod(window.outputs(x[2:], kernel))
@@ -82,7 +84,7 @@ def transposed_form_of(y: Shape, w: Shape, window: Window) -> Form | None:
     them, whose output and input's gradient change places, as the two arrays do that make the weight's gradient.
     """
     form = form_of(y, w, window)
-    if window.groups == 1 and form not in (POINTWISE, PATCHED, COPIED, WINDOWED):
+    if window.groups == 1 and form not in (POINTWISE, TOGETHER, PATCHED, COPIED, WINDOWED):
         form = BESIDE_PLAIN if math.prod(y) * math.prod(w) else None
     if form is None:
         return None

@@ -186,8 +186,7 @@ def pointwise(x: jax.Array, w: jax.Array, window: Window) -> jax.Array:
 def pointwise_input_gradient(dy: jax.Array, w: jax.Array, shape: Shape, window: Window) -> jax.Array:
     """Its transpose with respect to the input."""
     back = _each_sample(w.reshape(w.shape[:2]).T, dy.reshape(*dy.shape[:2], -1)).reshape(*shape[:2], *dy.shape[2:])
-    spread = [(0, n - (m - 1) * s - 1, s - 1) for n, m, s in zip(shape[2:], dy.shape[2:], window.strides, strict=True)]
-    return lax.pad(back, jnp.zeros((), dy.dtype), [(0, 0, 0), (0, 0, 0), *spread])
+    return _spread(back, shape, dy.shape, window)
 
 
 def pointwise_weight_gradient(x: jax.Array, dy: jax.Array, shape: Shape, window: Window) -> jax.Array:
@@ -195,6 +194,41 @@ def pointwise_weight_gradient(x: jax.Array, dy: jax.Array, shape: Shape, window:
     ((_, seen),) = taps(x, shape[2:], dy.shape[2:], window)
     flat = lambda a: a.reshape(*a.shape[:2], -1)  # noqa: E731
     return _product_of_rows(flat(dy), flat(seen)).sum(0).reshape(shape)
+
+
+# The same where maps are so small that a copy of the weight for each sample costs more than transposing the samples:
+# one product for all of them.
+
+
+def together(x: jax.Array, w: jax.Array, window: Window) -> jax.Array:
+    """Pixels times weight."""
+    ((_, seen),) = taps(x, w.shape[2:], outputs := window.outputs(x.shape[2:], w.shape[2:]), window)
+    y = _pixels(seen) @ w.reshape(w.shape[:2]).T
+    return jnp.moveaxis(y.reshape(x.shape[0], *outputs, -1), -1, 1)
+
+
+def together_input_gradient(dy: jax.Array, w: jax.Array, shape: Shape, window: Window) -> jax.Array:
+    """Its transpose with respect to the input."""
+    back = (_pixels(dy) @ w.reshape(w.shape[:2])).reshape(shape[0], *dy.shape[2:], -1)
+    return _spread(jnp.moveaxis(back, -1, 1), shape, dy.shape, window)
+
+
+def together_weight_gradient(x: jax.Array, dy: jax.Array, shape: Shape, window: Window) -> jax.Array:
+    """Gradient times pixels."""
+    ((_, seen),) = taps(x, shape[2:], dy.shape[2:], window)
+    return _product_of_rows(_pixels(dy).T, _pixels(seen).T).reshape(shape)
+
+
+def _pixels(x: jax.Array) -> jax.Array:
+    """(N, in, *) → (N · L, in)."""
+    return jnp.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+
+
+def _spread(x: jax.Array, shape: Shape, outputs: Shape, window: Window) -> jax.Array:
+    """The pixels that were seen, in their places among those that a stride left out."""
+    pairs = zip(shape[2:], outputs[2:], window.strides, strict=True)
+    gaps = [(0, n - (m - 1) * s - 1, s - 1) for n, m, s in pairs]
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (0, 0, 0), *gaps])
 
 
 def _product_of_rows(a: jax.Array, b: jax.Array) -> jax.Array:

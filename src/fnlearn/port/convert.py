@@ -10,12 +10,14 @@ from types import ModuleType
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import torch
 
 from fnlearn import equivalence, tree
 from fnlearn.port.capture import Trace, trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Sym, Val, values
+from fnlearn.port.interop import Ported, weights_of
 from fnlearn.port.merge import merge
 from fnlearn.port.program import formatted, imported, literal, program
 from fnlearn.port.save import save
@@ -69,6 +71,31 @@ class Port:
         Raises: nothing.
         """
         return tree.unstack_layers(params)
+
+    def load(self, path: str | os.PathLike[str]) -> "Port":
+        """The port with the weights of a checkpoint, by their names.
+
+        Args: path: a file as `tree.load` takes it, or a folder of .safetensors files, as models are published.
+        Returns: another port; tied weights may be saved under any of their names.
+        Raises: ValueError that lists every missing, unexpected and wrongly shaped name; OSError when it can't be read.
+        """
+        params, buffers = weights_of(path, self.original, self.params, self.buffers)
+        original = copy.deepcopy(self.original)
+        narrow = lambda x: x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x  # noqa: E731 - unknown to numpy
+        flat = tree.flatten(tree.merge(params, buffers))
+        state = {name: torch.tensor(np.asarray(narrow(x))) for name, x in flat.items()}
+        original.load_state_dict(state, strict=False)
+        return dataclasses.replace(self, params=params, buffers=buffers, original=original, training=None)
+
+    def to_nnx(self) -> Ported:
+        """A flax `nnx` module over the same function.
+
+        Args: none.
+        Returns: a module, called with the model's inputs, `train` and `key`; its parameters are `nnx.Param`, its
+            buffers `nnx.BatchStat`, at params and buffers by torch's names.
+        Raises: nothing.
+        """
+        return Ported(self.apply, self.params, self.buffers)
 
     def save(self, directory: str | os.PathLike[str]) -> list[equivalence.Answer]:
         """Write model.py, weights.safetensors, test_equivalence.py, golden.safetensors and README.md, and prove them.

@@ -1,5 +1,6 @@
 """The training step of a port: the loss as source, torch's optimizer and scheduler with their state, and the loop."""
 
+import ast
 import copy
 import inspect
 import re
@@ -157,18 +158,27 @@ def _chain(
 
 def _loss(source: str) -> str:
     """The functions of the loss alone, the last of which takes what the model returns as it is."""
-    start = min(m.start() for m in re.finditer(r"^(def |[A-Z_0-9]+ = )", source, re.MULTILINE))
-    body, _, apply = source[start:].rpartition("def apply(")
-    given = re.match(r"params, buffers, (.*?), \*, train=False, key=None\):", apply)
-    returned = re.search(r"^    return (.*), buffers$", apply, re.MULTILINE)
-    if given is None or returned is None or re.match(r"loss\((params|buffers)\b", returned[1]):
+    tree_of = ast.parse(source)
+    *functions, apply = [n for n in tree_of.body if not isinstance(n, ast.Import | ast.ImportFrom)]
+    assert isinstance(apply, ast.FunctionDef)
+    returned = apply.body[-1]
+    assert isinstance(returned, ast.Return)
+    assert isinstance(returned.value, ast.Tuple)
+    call, given = returned.value.elts[0], apply.args
+    assert isinstance(call, ast.Call)
+    read = {n.id for n in ast.walk(call) if isinstance(n, ast.Name)}
+    if read & {"params", "buffers"}:
         raise PortError("a loss with parameters or buffers of its own is not ported; make them part of the model")
-    body = re.sub(r"(def loss\(.*\):)  # .*", r"\1", body).rstrip() + "\n"
-    if returned[1] == f"loss({given[1]})":
+    names = [a.arg for a in given.args[2 : len(given.args) - len(given.defaults)]]
+    lines = source.split("\n")
+    first = min(n.lineno for n in functions)
+    body = "\n".join(lines[first - 1 : apply.lineno - 1]).rstrip() + "\n"
+    body = re.sub(r"(def loss\(.*\):)  # .*", r"\1", body)
+    if ast.unparse(call) == f"loss({', '.join(names)})":
         return body
-    return re.sub(r"\bdef loss\(", "def loss_of_parts(", body) + (
-        f"\n\ndef loss({given[1]}):\n    return loss_of_parts{returned[1].removeprefix('loss')}\n"
-    )
+    parts = ast.unparse(call).removeprefix("loss")
+    body = re.sub(r"\bdef loss\(", "def loss_of_parts(", body)
+    return f"{body}\n\ndef loss({', '.join(names)}):\n    return loss_of_parts{parts}\n"
 
 
 # options
