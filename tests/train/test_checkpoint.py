@@ -187,7 +187,7 @@ RUN = """
             saved.save(position, state, {"position": position})
             print(position, flush=True)
 """
-STEPS, KILLS = 60, 12
+STEPS, KILLS = 60, 8
 
 
 def run(script, folder, kill_after=None):

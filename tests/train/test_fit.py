@@ -14,7 +14,7 @@ from rich.console import Console
 import fnlearn.functional as F
 from fnlearn import nn, optim, tree
 from fnlearn.equivalence import assert_equivalent
-from fnlearn.train import TrainState, fit, loop, make_step
+from fnlearn.train import TrainState, fit, loop, make_step, prefetch
 from tests.reference import precision
 
 RNG = np.random.default_rng(0)
@@ -100,7 +100,7 @@ def test_the_progress_bar_changes_no_number(monkeypatch):
     """It moves between calls of the same compiled epochs, uneven ones included, and shows the loss."""
     screen = io.StringIO()
     bar = loop._bar
-    monkeypatch.setattr(loop, "_bar", lambda: _on(bar(), screen))
+    monkeypatch.setattr(loop, "_bar", lambda shown: _on(bar(shown), screen))
     plain_state, plain = fit(start(), STEP, data(), epochs=47, batch_size=4, shuffle=jax.random.key(1))
     state, history = fit(start(), STEP, data(), epochs=47, batch_size=4, shuffle=jax.random.key(1), progress=True)
     for name in plain:
@@ -205,3 +205,98 @@ def test_a_metric_named_loss_is_refused():
     step = make_step(lambda p, b, batch, key: (F.mse_loss(p["w"], batch), (b, {"loss": jnp.float32(0)})), OPTIMIZER)
     with pytest.raises(ValueError, match="must not name a metric 'loss'"):
         step(TrainState.create({"w": jnp.ones(2)}, OPTIMIZER), jnp.ones(2))
+
+
+# batches that come one after the other
+
+
+def batches_of(rows):
+    x, y = data()
+    return [(x[i : i + rows], y[i : i + rows]) for i in range(0, 10, rows)]
+
+
+def same_run(one, other):
+    (state, history), (after, told) = one, other
+    assert_equivalent(jax.device_get(state.params), after.params)
+    assert_equivalent(history, told)
+
+
+def test_a_list_of_batches_is_what_arrays_are():
+    same_run(fit(start(), STEP, data(), epochs=3, batch_size=4), fit(start(), STEP, batches_of(4), epochs=3))
+
+
+def test_a_loader_of_torchs_as_it_is():
+    rows = torch.utils.data.TensorDataset(torch.tensor(X).float(), torch.tensor(Y).float())
+    loader = torch.utils.data.DataLoader(rows, batch_size=4)
+    same_run(fit(start(), STEP, data(), epochs=2, batch_size=4), fit(start(), STEP, loader, epochs=2))
+
+
+def test_after_each_epoch_one_can_look_and_stop():
+    seen: list[Any] = []
+
+    def look(epoch, state, history):
+        seen.append((epoch, int(state.step), history["loss"].shape))
+        return epoch == 1
+
+    for source, rows in ((data(), 4), (batches_of(4), None)):
+        seen.clear()
+        state, history = fit(start(), STEP, source, epochs=5, after_epoch=look, batch_size=rows)
+        assert seen == [(0, 3, (1, 3)), (1, 6, (1, 3))]
+        assert history["loss"].shape == (2, 3)
+        assert int(state.step) == 6
+
+
+def test_shuffled_epochs_are_the_same_with_and_without_a_look():
+    options: dict[str, Any] = {"epochs": 4, "batch_size": 4, "shuffle": jax.random.key(0)}
+    same_run(fit(start(), STEP, data(), **options), fit(start(), STEP, data(), **options, after_epoch=lambda *_: None))
+
+
+def test_iterators_that_end_or_change():
+    with pytest.raises(ValueError, match="has no batches in epoch 1: give a list or a loader"):
+        fit(start(), STEP, iter(batches_of(4)), epochs=2)
+    with pytest.raises(ValueError, match="batch_size and shuffle are for arrays"):
+        fit(start(), STEP, batches_of(4), epochs=1, batch_size=2)
+
+    class Shrinks:
+        def __init__(self):
+            self.left = 3
+
+        def __iter__(self):
+            self.left -= 1
+            return iter(batches_of(5)[: self.left])
+
+    with pytest.raises(ValueError, match=r"has \[2, 1\] batches"):
+        fit(start(), STEP, Shrinks(), epochs=2)
+
+
+def test_what_an_iterator_raises_comes_after_the_batches_before_it():
+    def broken():
+        yield from batches_of(5)
+        raise OSError("the disk is gone")
+
+    ahead = prefetch(broken())
+    assert [len(next(ahead)[0]) for _ in range(2)] == [5, 5]
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(ahead)
+
+
+def test_batches_are_made_ahead():
+    made, at_work = [], []
+
+    def source():
+        for i in range(6):
+            made.append(i)
+            yield np.float32(i)
+
+    for batch in prefetch(source(), size=2):
+        at_work += [(int(batch), len(made))]
+    assert at_work == [(0, 3), (1, 4), (2, 5), (3, 6), (4, 6), (5, 6)]
+    with pytest.raises(ValueError, match="size must be at least 1"):
+        next(prefetch([], size=0))
+
+
+def test_other_shapes_are_told():
+    x, y = data()
+    odd = [(x[:n], y[:n]) for n in (4, 4, 3, 2)]
+    with pytest.warns(UserWarning, match=r"float32\[2, 3\], float32\[2, 1\] after float32\[3, 3\]"):
+        fit(start(), STEP, odd, epochs=1)
