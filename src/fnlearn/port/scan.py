@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from fnlearn.port.expression import Replaced, below, hole, vals
 from fnlearn.port.graph import Val, values
 from fnlearn.port.model import Model, Statement
@@ -97,9 +99,10 @@ def _alike(first: Sequence[Statement], other: Sequence[Statement]) -> bool:
 def _shapes(statement: Statement) -> list[Any]:
     assert statement.callee is not None
     module = statement.callee.inst.module
-    held = (
-        (*module.named_parameters(), *module.named_buffers()) if statement.callee.buffers else module.named_parameters()
-    )
+    held: list[tuple[str, Any]] = list(module.named_parameters())
+    if statement.callee.buffers:
+        held += module.named_buffers()
+        held += [(name, x) for part in module.modules() for name, x in vars(part).items() if isinstance(x, Tensor)]
     return [(name, x.shape, x.dtype) for name, x in held]
 
 
