@@ -16,6 +16,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from fnlearn.optim.grouping import named
 from fnlearn.train.step import Step
 
+__all__ = ["batches", "bytes_per_device", "jitted", "layout", "mesh", "place"]
+
 Rule = tuple[str, PartitionSpec]
 LEAST = 1024  # numbers; splitting smaller arrays costs more messages than it saves memory
 
@@ -75,6 +77,8 @@ def layout(tree: Any, mesh: Mesh, rules: Sequence[Rule] = (), fsdp: str | None =
 
 def place(tree: Any, places: Any) -> Any:
     """A tree of arrays where a layout says, each process giving its part.
+
+    It may share memory with what it was given, which a donated step then takes over: place a tree once.
 
     Args: tree: arrays that are the same in every process. places: as `layout` returns it, or one sharding for all.
     Returns: the tree on the mesh.
