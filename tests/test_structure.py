@@ -14,8 +14,10 @@ import fnlearn
 ROOT = Path(__file__).parent.parent
 FIELDS = ("Torch", "Shape", "Args", "Raises", "Differs", "Source")
 PORTED = ("functional", "nn", "nn.init", "optim", "optim.schedules")  # rooms whose names are torch's
-OTHERS = ("equivalence", "explain", "files", "lessons", "port", "random", "train", "tree")
-OTHERS += ("train.checkpoint", "train.metrics", "train.sharding")
+OTHERS = (
+    *("equivalence", "explain", "files", "lessons", "port", "random", "train", "tree"),
+    *("train.checkpoint", "train.metrics", "train.sharding"),
+)
 
 
 def public(rooms):

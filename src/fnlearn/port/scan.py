@@ -226,7 +226,10 @@ def _loop(first: Sequence[Statement], carried: Val, places: list[Any], count: in
     random = [call for call in calls if getattr(call, "random", False)]
     if layers is None or len(random) > 1:
         return None
-    layer, inner = Val((), "", names=dict.fromkeys(body.scopes, "layer")), Val((), "", names=dict(carried.names))
+    layer, inner = (
+        Val((), "", names=dict.fromkeys(body.scopes, "layer")),
+        Val((), "", names=carried.names | first[-1].outs.names),
+    )
     made: dict[int, ast.expr] = {id(carried): hole(inner)}
     for i, (statement, call) in enumerate(zip(first, calls, strict=True)):
         assert isinstance(call, ast.Call)
