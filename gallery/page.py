@@ -4,6 +4,8 @@ import ast
 import html
 from pathlib import Path
 
+from gallery.models import NAMES
+
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "gallery.md"
 HEAD = """# The gallery: PyTorch on the left, its port on the right
@@ -16,8 +18,7 @@ are left out here.
 
 def page() -> str:
     """The whole page."""
-    names = sorted(path.parent.name for path in HERE.glob("*/torch_model.py"))
-    return HEAD + "".join(map(_side_by_side, names))
+    return HEAD + "".join(map(_side_by_side, NAMES))
 
 
 def _side_by_side(name: str) -> str:

@@ -261,10 +261,14 @@ def _listed(params: Params, options: Options) -> Sequence[ArrayLike]:
 
 
 def _zeros(cell: Cell, x: jax.Array, layers: list[Weights]) -> list[jax.Array]:
-    hidden = layers[0].hh.shape[0] // cell.gates
-    out = hidden if layers[0].hr is None else layers[0].hr.shape[0]
-    widths = (out, hidden) if cell is LSTM else (out,)
+    widths = _widths(cell, layers) if cell is LSTM else _widths(cell, layers)[:1]
     return [jnp.zeros((len(layers), x.shape[1], width), x.dtype) for width in widths]
+
+
+def _widths(cell: Cell, layers: list[Weights]) -> tuple[int, int]:
+    """Of what comes out, which may be projected, and of what is inside."""
+    hidden = layers[0].hh.shape[0] // cell.gates
+    return hidden if layers[0].hr is None else layers[0].hr.shape[0], hidden
 
 
 def _grouped(params: list[jax.Array], options: Options) -> list[Weights]:
@@ -290,8 +294,7 @@ def _named(params: list[jax.Array], has_biases: bool) -> Weights:
 def _check_shapes(cell: Cell, x: jax.Array, state: list[jax.Array], layers: list[Weights], options: Options) -> None:
     directions = 1 + options.bidirectional
     width, batch = x.shape[2], x.shape[1]
-    hidden = layers[0].hh.shape[0] // cell.gates
-    out = hidden if layers[0].hr is None else layers[0].hr.shape[0]
+    out, hidden = _widths(cell, layers)
     if layers[0].hr is not None and len(state) == 1:
         raise ValueError("params must not have a projection: only lstm has one")
     if x.shape[0] < 1:

@@ -123,8 +123,6 @@ def _recurrent(
     if not 0 <= proj_size < hidden_size:
         raise ValueError(f"proj_size must be at least 0 and below hidden_size {hidden_size}, got {proj_size}")
     shapes = _shapes(gates, input_size, hidden_size, num_layers, bias, bidirectional, proj_size)
-    cells = num_layers * (1 + bidirectional)
-    sizes = (proj_size or hidden_size, hidden_size) if run is F.lstm else (hidden_size,)
 
     def apply(
         params: Tree,
@@ -141,27 +139,26 @@ def _recurrent(
             raise ValueError(f"input must have 2 dimensions, or 3 with a batch, got {x.shape}")
         single, axis = x.ndim == 2, 0 if batch_first else 1
         x = jnp.expand_dims(x, axis) if single else x
-        state = _state(hx, sizes, cells, x.shape[axis], single, x)
         weights = [params[name] for name in shapes]
         options = (bias, num_layers, dropout, train, bidirectional, batch_first)
-        given = state if len(sizes) == 2 else state[0]
-        output, *final = run(x, given, weights, *options, lengths=lengths, key=key)
+        output, *final = run(x, _state(hx, run is F.lstm, single), weights, *options, lengths=lengths, key=key)
         if single:
             output, final = output.squeeze(axis), [h.squeeze(1) for h in final]
-        return (output, tuple(final) if len(sizes) == 2 else final[0]), buffers
+        return (output, tuple(final) if run is F.lstm else final[0]), buffers
 
     return Layer(_initial(shapes, hidden_size, dtype), apply)
 
 
-def _state(hx: Any, sizes: tuple[int, ...], cells: int, batch: int, single: bool, x: jax.Array) -> list[jax.Array]:
-    """The initial state with its batch; zeros when it is left out."""
+def _state(hx: Any, pair: bool, single: bool) -> Any:
+    """The initial state with its batch, two arrays or one; None when it is left out."""
     if hx is None:
-        return [jnp.zeros((cells, batch, size), x.dtype) for size in sizes]
-    state = [jnp.asarray(h) for h in (hx if len(sizes) == 2 else (hx,))]
+        return None
+    state = [jnp.asarray(h) for h in (hx if pair else (hx,))]
     for h in state:
         if h.ndim != (2 if single else 3):
             raise ValueError(f"hx must have {2 if single else 3} dimensions as the input has, got shape {h.shape}")
-    return [h[:, None] if single else h for h in state]
+    batched = [h[:, None] if single else h for h in state]
+    return batched if pair else batched[0]
 
 
 def _shapes(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fnlearn.optim import clip_grad_norm
+from fnlearn.optim import clip_grad_norm, get_ema_avg_fn
 from fnlearn.train.precision import NARROW, all_finite, cast
 from fnlearn.train.state import TrainState
 
@@ -46,6 +46,7 @@ def make_step(
     """
     _check(accumulate, clip, ema, precision)
     tx = optax.with_extra_args_support(optimizer)
+    average = get_ema_avg_fn(ema or 0.0)
     computed = loss_fn if precision is None else _narrowed(loss_fn, precision)
     if remat:
         policy = None if remat is True else remat
@@ -66,7 +67,7 @@ def make_step(
             grads, own["grad_norm"] = clip_grad_norm(grads, clip)
         updates, opt_state = tx.update(grads, state.opt_state, state.params, value=loss, grad=grads)
         params = optax.apply_updates(state.params, updates)
-        averages = None if ema is None else jax.tree.map(lambda a, p: ema * a + (1 - ema) * p, state.ema, params)
+        averages = None if ema is None else jax.tree.map(lambda a, p: average(a, p, state.step), state.ema, params)
         after = state.replace(step=state.step + 1, params=params, buffers=buffers, opt_state=opt_state)
         after = after if ema is None else after.replace(ema=averages)
         if state.loss_scale is not None:
