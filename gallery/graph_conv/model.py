@@ -20,7 +20,7 @@ def gcn(params, x, edges, *, train=False, key=None):  # gallery.graph_conv.torch
     scale = jax.lax.rsqrt(jnp.maximum(degree, 1))
     norm = scale[source] * scale[target]
     x = F.relu(graph_conv(params["conv1"], x, source, target, norm))
-    x = F.dropout(x, training=train, key=key)
+    x = F.dropout(x, 0.5, train, key=key)
     return graph_conv(params["conv2"], x, source, target, norm)
 
 

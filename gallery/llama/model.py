@@ -17,9 +17,8 @@ def attention(params, x, cos, sin):  # gallery.llama.torch_model.Attention
 
 
 def mlp(params, x):  # gallery.llama.torch_model.MLP
-    return F.linear(
-        F.silu(F.linear(x, **params["gate_proj"])) * F.linear(x, **params["up_proj"]), **params["down_proj"]
-    )
+    x = F.silu(F.linear(x, **params["gate_proj"])) * F.linear(x, **params["up_proj"])
+    return F.linear(x, **params["down_proj"])
 
 
 def decoder_layer(params, x, cos, sin):  # gallery.llama.torch_model.DecoderLayer

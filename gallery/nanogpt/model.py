@@ -15,21 +15,20 @@ def causal_self_attention(
     v = v.reshape(B, T, 2, 4).swapaxes(1, 2)  # (B, nh, T, hs)
     att = q @ k.swapaxes(-2, -1) * 0.5
     att = jnp.where(buffers["mask"][:, :, :T, :T] == 0, -jnp.inf, att)
-    att = F.dropout(F.softmax(att, -1), p=0.1, training=train, key=key_0)
+    att = F.dropout(F.softmax(att, -1), 0.1, train, key=key_0)
     y = (att @ v).swapaxes(1, 2).reshape(B, T, 8)  # heads side by side again
-    return F.dropout(F.linear(y, **params["c_proj"]), p=0.1, training=train, key=key_1)
+    return F.dropout(F.linear(y, **params["c_proj"]), 0.1, train, key=key_1)
 
 
 def mlp(params, x, *, train=False, key=None):  # gallery.nanogpt.torch_model.MLP
     x = F.gelu(F.linear(x, **params["c_fc"]))
-    return F.dropout(F.linear(x, **params["c_proj"]), p=0.1, training=train, key=key)
+    return F.dropout(F.linear(x, **params["c_proj"]), 0.1, train, key=key)
 
 
 def block(params, buffers, x, *, train=False, key=None):  # gallery.nanogpt.torch_model.Block
     key_0, key_1 = F.split_key(key, 2)
-    x = x + causal_self_attention(
-        params["attn"], buffers["attn"], F.layer_norm(x, (8,), **params["ln_1"]), train=train, key=key_0
-    )
+    x_1 = F.layer_norm(x, (8,), **params["ln_1"])
+    x = x + causal_self_attention(params["attn"], buffers["attn"], x_1, train=train, key=key_0)
     return x + mlp(params["mlp"], F.layer_norm(x, (8,), **params["ln_2"]), train=train, key=key_1)
 
 
@@ -37,12 +36,8 @@ def gpt(params, buffers, idx, targets, *, train=False, key=None):  # gallery.nan
     t = idx.shape[1]
     key_0, key_1, key_2, key_3 = F.split_key(key, 4)
     pos = jnp.arange(t)
-    x = F.dropout(
-        F.embedding(idx, **params["transformer"]["wte"]) + F.embedding(pos, **params["transformer"]["wpe"]),
-        p=0.1,
-        training=train,
-        key=key_0,
-    )
+    x = F.embedding(idx, **params["transformer"]["wte"]) + F.embedding(pos, **params["transformer"]["wpe"])
+    x = F.dropout(x, 0.1, train, key=key_0)
     x = block(params["transformer"]["h"]["0"], buffers["transformer"]["h"]["0"], x, train=train, key=key_1)
     x = block(params["transformer"]["h"]["1"], buffers["transformer"]["h"]["1"], x, train=train, key=key_2)
     x = block(params["transformer"]["h"]["2"], buffers["transformer"]["h"]["2"], x, train=train, key=key_3)

@@ -1,34 +1,26 @@
 import fnlearn.functional as F
 
 
-def batch_norm2d(params, buffers, input, *, train=False):  # torch.nn.modules.batchnorm.BatchNorm2d
-    num_batches_tracked = buffers["num_batches_tracked"] + train
-    x, running_mean, running_var = F.batch_norm_update(
-        input, buffers["running_mean"], buffers["running_var"], **params, training=train
-    )
-    return x, {"running_mean": running_mean, "running_var": running_var, "num_batches_tracked": num_batches_tracked}
-
-
 def basic_block(params, buffers, x, *, train=False):  # gallery.resnet18.torch_model.BasicBlock
-    out, bn1 = batch_norm2d(params["bn1"], buffers["bn1"], F.conv2d(x, **params["conv1"], padding=1), train=train)
+    out = F.conv2d(x, **params["conv1"], padding=1)
+    out, bn1 = F.batch_norm_tracked(out, buffers["bn1"], **params["bn1"], training=train)
     out = F.relu(out)
-    out, bn2 = batch_norm2d(params["bn2"], buffers["bn2"], F.conv2d(out, **params["conv2"], padding=1), train=train)
+    out = F.conv2d(out, **params["conv2"], padding=1)
+    out, bn2 = F.batch_norm_tracked(out, buffers["bn2"], **params["bn2"], training=train)
     out = out + x
     out = F.relu(out)
     return out, {"bn1": bn1, "bn2": bn2}
 
 
 def basic_block_downsample(params, buffers, x, *, train=False):  # gallery.resnet18.torch_model.BasicBlock
-    out, bn1 = batch_norm2d(
-        params["bn1"], buffers["bn1"], F.conv2d(x, **params["conv1"], stride=2, padding=1), train=train
-    )
+    out = F.conv2d(x, **params["conv1"], stride=2, padding=1)
+    out, bn1 = F.batch_norm_tracked(out, buffers["bn1"], **params["bn1"], training=train)
     out = F.relu(out)
-    out, bn2 = batch_norm2d(params["bn2"], buffers["bn2"], F.conv2d(out, **params["conv2"], padding=1), train=train)
-    identity, downsample_1 = batch_norm2d(
-        params["downsample"]["1"],
-        buffers["downsample"]["1"],
-        F.conv2d(x, **params["downsample"]["0"], stride=2),
-        train=train,
+    out = F.conv2d(out, **params["conv2"], padding=1)
+    out, bn2 = F.batch_norm_tracked(out, buffers["bn2"], **params["bn2"], training=train)
+    identity = F.conv2d(x, **params["downsample"]["0"], stride=2)
+    identity, downsample_1 = F.batch_norm_tracked(
+        identity, buffers["downsample"]["1"], **params["downsample"]["1"], training=train
     )
     out = out + identity
     out = F.relu(out)
@@ -37,9 +29,8 @@ def basic_block_downsample(params, buffers, x, *, train=False):  # gallery.resne
 
 def res_net(params, buffers, x, *, train=False):  # gallery.resnet18.torch_model.ResNet
     n = x.shape[0]
-    x, bn1 = batch_norm2d(
-        params["bn1"], buffers["bn1"], F.conv2d(x, **params["conv1"], stride=2, padding=3), train=train
-    )
+    x = F.conv2d(x, **params["conv1"], stride=2, padding=3)
+    x, bn1 = F.batch_norm_tracked(x, buffers["bn1"], **params["bn1"], training=train)
     x = F.relu(x)
     x = F.max_pool2d(x, 3, stride=2, padding=1)
     x, layer1_0 = basic_block(params["layer1"]["0"], buffers["layer1"]["0"], x, train=train)

@@ -14,12 +14,10 @@ def u_net(params, x):  # gallery.unet.torch_model.UNet
     skip2 = double_conv(params["down1"], F.max_pool2d(skip1, 2, stride=2))
     x = double_conv(params["down2"], F.max_pool2d(skip2, 2, stride=2))
     # and up again, beside what was there on the way down
-    x = double_conv(
-        params["leave2"], jnp.concatenate([skip2, F.conv_transpose2d(x, **params["up2"], stride=2)], axis=1)
-    )
-    x = double_conv(
-        params["leave1"], jnp.concatenate([skip1, F.conv_transpose2d(x, **params["up1"], stride=2)], axis=1)
-    )
+    x = jnp.concatenate([skip2, F.conv_transpose2d(x, **params["up2"], stride=2)], axis=1)
+    x = double_conv(params["leave2"], x)
+    x = jnp.concatenate([skip1, F.conv_transpose2d(x, **params["up1"], stride=2)], axis=1)
+    x = double_conv(params["leave1"], x)
     return F.conv2d(x, **params["out"])
 
 

@@ -91,3 +91,16 @@ def test_one_hot_needs_known_values_to_count_the_classes():
     with pytest.raises(ValueError, match="num_classes must be given under jit"):
         jax.jit(F.one_hot)(jnp.arange(3))
     np.testing.assert_array_equal(jax.jit(lambda x: F.one_hot(x, 3))(jnp.arange(3)), np.eye(3))
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize("training", [True, False])
+def test_tracked_normalisation_gives_back_the_buffers_of_the_module(training, momentum):
+    module = torch.nn.BatchNorm2d(4, momentum=momentum).train(training)
+    buffers = {"running_mean": jnp.zeros(4), "running_var": jnp.ones(4), "num_batches_tracked": jnp.zeros((), int)}
+    for seed in range(2):
+        x = R(3, 4, 2, 2, seed=seed).astype("float32")
+        out, buffers = F.batch_norm_tracked(x, buffers, jnp.ones(4), None, training, momentum)
+        assert_equivalent(module(torch.from_numpy(x)), out)
+    expected = {name: b.to(torch.int32) if b.dtype == torch.int64 else b for name, b in module.named_buffers()}
+    assert_equivalent(expected, buffers)

@@ -75,6 +75,7 @@ from fnlearn.functional.loss_triplet import triplet_margin_loss, triplet_margin_
 from fnlearn.functional.multihead import multi_head_attention_forward
 from fnlearn.functional.norm import (
     batch_norm,
+    batch_norm_tracked,
     batch_norm_update,
     group_norm,
     instance_norm,
@@ -134,6 +135,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "batch_norm_tracked",
     "batch_norm_update",
     "bilinear",
     "binary_cross_entropy",

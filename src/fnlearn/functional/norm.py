@@ -5,7 +5,7 @@ input and its statistics alone, and reads them once.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import jax
@@ -83,6 +83,35 @@ def batch_norm_update(
     if not training:
         return out, *old
     return out, *_updated(old, mean.reshape(-1), var.reshape(-1) * (count / max(count - 1, 1)), momentum)
+
+
+def batch_norm_tracked(
+    input: ArrayLike,
+    buffers: Mapping[str, jax.Array],
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    training: bool = False,
+    momentum: float | None = 0.1,
+    eps: float = 1e-5,
+) -> tuple[jax.Array, Mapping[str, jax.Array]]:
+    """What `torch.nn.BatchNorm2d` and its siblings return, and their buffers afterwards.
+
+    Torch: `torch.nn.BatchNorm1d`.
+    Shape: input (N, C, *), weight, bias and the statistics (C) → (N, C, *), the buffers.
+    Args: input, weight, bias, training, eps: as for `batch_norm`. buffers: running_mean, running_var and
+        num_batches_tracked, as the module saves them. momentum: the share of the batch in new running statistics; None
+        for the mean over all batches so far.
+    Raises: as `batch_norm`; KeyError when a buffer is missing.
+    Differs: torch writes the buffers in place.
+    Source: `torch.nn.modules.batchnorm`.
+    """
+    running = buffers["running_mean"], buffers["running_var"]
+    if not training:
+        return batch_norm(input, *running, weight, bias, eps=eps), buffers
+    count = buffers["num_batches_tracked"] + 1
+    share = 1 / count.astype(accumulator(running[0].dtype)) if momentum is None else momentum
+    out, mean, var = batch_norm_update(input, *running, weight, bias, True, share, eps)  # type: ignore[arg-type]
+    return out, {"running_mean": mean, "running_var": var, "num_batches_tracked": count}
 
 
 def instance_norm(

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 
 from fnlearn import functional as F
 from fnlearn.functional import check
-from fnlearn.functional.precision import accumulator
 from fnlearn.functional.typing import DTypeLike
 from fnlearn.nn import init as initial
 from fnlearn.nn.layer import Layer, Tree, stateless
@@ -309,14 +308,9 @@ def batch_layer(
         x = check.floating("input", input)
         if x.ndim < 2 or (ranks is not None and x.ndim not in ranks):
             raise ValueError(f"input must have {_listed(ranks)} dimensions, got shape {x.shape}")
-        running = buffers.get("running_mean"), buffers.get("running_var")
-        if not train or running[0] is None:
-            own = train or running[0] is None
-            return F.batch_norm(x, *running, **params, training=own, momentum=0.0, eps=eps), buffers
-        count = buffers["num_batches_tracked"] + 1
-        share = 1 / count.astype(accumulator(running[0].dtype)) if momentum is None else momentum
-        out, mean, var = F.batch_norm_update(x, *running, **params, training=True, momentum=share, eps=eps)
-        return out, {"running_mean": mean, "running_var": var, "num_batches_tracked": count}
+        if not buffers:
+            return F.batch_norm(x, None, None, **params, training=True, momentum=0.0, eps=eps), buffers
+        return F.batch_norm_tracked(x, buffers, **params, training=train, momentum=momentum, eps=eps)
 
     channels = partial(_channels, num_features, ranks, 1)
     return Layer(_initialiser(channels, affine, track_running_stats, dtype, bias), apply)

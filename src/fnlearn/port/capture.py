@@ -30,10 +30,11 @@ from torch.nn.utils.stateless import _reparametrize_module
 from torch.overrides import TorchFunctionMode
 from torch.utils._sympy.printers import PythonPrinter
 
-from fnlearn.port import calls
+from fnlearn.port import calls, parts
 from fnlearn.port.calls import api_name, leaves, storage
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
+from fnlearn.port.ops import row_of
 from fnlearn.port.patches import patched
 
 __all__ = ["Trace", "trace"]
@@ -259,6 +260,8 @@ class _Recorder(TorchFunctionMode):
         before = self.frozen((args, kwargs), where)
         tensors = [leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         versions = [tensor._version for tensor in tensors]
+        if row_of(calls.functional(name)) is None and not name.endswith("__set__"):
+            return self._record_parts(name, func, (args, kwargs), before, where)
         self.inside = True
         with self._told(where, name):
             out = calls.recurrent(args) if name in RECURRENT else func(*args, **kwargs)
@@ -273,6 +276,29 @@ class _Recorder(TorchFunctionMode):
             self._record_change(name, before, changed[0], where)
         elif any(isinstance(leaf, torch.Tensor) for leaf in leaves(out)):
             out = self._record(name, args, before, out, tensors, where)
+        return out
+
+    def _record_parts(self, name: str, func: Any, given: Any, before: Any, where: Where) -> Any:
+        """A call that has no row, as what torch makes of it; as itself where a part has none either."""
+
+        def part(name: str, func: Any, args: Any, kwargs: Any) -> Any:
+            args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
+            frozen = self.frozen((args, kwargs), where)
+            out, changed = func(*args, **kwargs), parts.changed(func, args, kwargs)
+            if changed:
+                self._record_change(name, frozen, changed[0], where)
+                return out
+            return self._record(
+                name, args, frozen, out, [t for t in leaves(args) if isinstance(t, torch.Tensor)], where
+            )
+
+        body = self.stack[-1].body
+        begin = len(body)
+        with self._told(where, name), torch._C._AutoDispatchBelowAutograd(), parts.Parts(part) as mode:
+            out = func(*given[0], **given[1])
+        if mode.missing:
+            del body[begin:]
+            body.append(self._op(f"{name} ({', '.join(dict.fromkeys(mode.missing))})", *before, None, where))
         return out
 
     def _known(self, leaf: Any) -> Any:
@@ -399,11 +425,13 @@ class _Recorder(TorchFunctionMode):
         old = [self._val(getattr(module, name), where) for name in names]
         x = self._val(args[0] if args else next(iter(kwargs.values())), where)
         weight, bias = (None if p is None else self._val(p, where) for p in (module.weight, module.bias))
+        momentum: Any = module.momentum
         self.quiet += 1
+        module.momentum = 0.1  # without one torch looks at the number of batches
         out = original(module, *args, **kwargs)
+        module.momentum = momentum
         self.quiet -= 1
         inst, new = self.stack[-1], [Val(val.shape, val.dtype) for val in old]
-        momentum: Any = module.momentum
         if module.momentum is None:
             momentum = Val((), "float32")
         if "Batch" in type(module).__name__:

@@ -13,25 +13,23 @@ from fnlearn.port.expression import (
     hole,
     keyed,
     node,
-    repeated,
     set_key,
     symbols,
     vals,
     written,
 )
-from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, mapped, values
+from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, mapped, tracked, values
+from fnlearn.port.inline import inline
 from fnlearn.port.merge import Fork
 from fnlearn.port.model import Function, Model, Statement, arguments_of
 from fnlearn.port.names import identifier
 from fnlearn.port.naming import STOP, DtypesOfArguments, Named, Names, Sizes
 from fnlearn.port.ops import row_of
 from fnlearn.port.scan import reads, scanned
-from fnlearn.port.source import start
 
 __all__ = ["build"]
 
 LETTERS = {2: "nt", 3: "ntc", 4: "nchw", 5: "ncdhw"}  # of sizes that the source does not name
-LONGEST = 100  # characters of an expression, above which a value without a name gets one
 
 
 def build(inst: Inst, model: Model) -> Function:
@@ -93,6 +91,8 @@ class _Body:
             elif inlined(call.kind):
                 self._walk(call.body)
                 self.writes |= call.writes
+            elif tracked(call):
+                self._norm(call)
             else:
                 self._call(call)
 
@@ -125,9 +125,30 @@ class _Body:
             statement.outs = result = Val((), "")
             self._take_apart(inst.outs, hole(result), inst.where)
         if function.writes:
-            name = identifier("_".join(self.relative(inst.path) or ["buffers"]))
-            self.state[inst.path] = new = Val((), "", names=dict.fromkeys(self.scopes, name))
-            statement.outs = (statement.outs, new)
+            statement.outs = (statement.outs, self._new_state(inst.path))
+
+    def _norm(self, inst: Inst) -> None:
+        """A normalisation that keeps running statistics: its buffers go in and come out, unless it is never trained."""
+        update = next(op for op in inst.body if isinstance(op, Op) and op.name == "F.batch_norm_update")
+        x, mean, var, weight, bias, training, _, eps = update.args
+        given = Op("F.batch_norm", (x, mean, var, weight, bias), {"eps": eps}, inst.outs, inst.where, inst.path)
+        result: Any = inst.outs
+        buffers: Any = None
+        if training is not False:
+            buffers, before = Val((), ""), self.tree("buffers", inst.path)
+            result = (inst.outs, self._new_state(inst.path))
+            options = {"training": training, "momentum": inst.module.momentum, "eps": eps}
+            given = Op("F.batch_norm_tracked", (x, buffers, weight, bias), options, result, inst.where, inst.path)
+        row = row_of(given.name)
+        assert row is not None
+        expression = Replaced(lambda val: before if val is buffers else None).visit(written(given, row))
+        self.statements.append(Statement(result, inst.where, self._resolved(expression)))
+
+    def _new_state(self, path: str) -> Val:
+        """What a call made of the buffers under a path."""
+        name = identifier("_".join(self.relative(path) or ["buffers"]))
+        self.state[path] = new = Val((), "", names=dict.fromkeys(self.scopes, name))
+        return new
 
     def _take_apart(self, structure: Any, result: ast.expr, where: Where) -> None:
         """What is in a result of dicts and the like, each by where it is."""
@@ -223,42 +244,12 @@ class _Body:
     def _reads(self) -> Counter[int]:
         return reads(self.statements, self.outs, [self._of(v) for v in (*self.writes.values(), *self.state.values())])
 
-    # what has no name of its own stands where it is used
-
     def _inline(self) -> None:
-        defined: dict[int, Statement] = {}
-        uses = self._reads()
-        uses.update(id(v) for s in self.statements for v in repeated(s.whole))  # worked out before the loop
-        kept: list[Statement] = []
+        outs = node(self.outs) if self.outs is not None else ast.Constant(None)
+        ends = [end for end in (outs, self._buffers_after()) if end is not None]
         written = {id(self._of(v)) for v in self.writes.values()}
-        consumers = {id(v): s for s in self.statements for v in vals(s.whole)}
-
-        def put(val: Val) -> ast.expr | None:
-            return defined[id(val)].whole if id(val) in defined else None
-
-        for statement in self.statements:
-            assert statement.whole is not None
-            statement.whole = Replaced(put).visit(statement.whole)
-            out = statement.outs
-            if (
-                isinstance(out, Val)
-                and uses[id(out)] == 1
-                and id(out) not in written
-                and self._fits(statement, consumers)
-            ):
-                defined[id(out)] = statement
-            else:
-                kept.append(statement)
-        self.statements = kept
-        self.inlined = put
-
-    def _fits(self, statement: Statement, consumers: dict[int, Statement]) -> bool:
-        """Whether a value without a name can stand where it is used: in the same statement of the source, or short."""
-        if self._named(statement.outs) or statement.whole is None:
-            return False
-        consumer = consumers.get(id(statement.outs))
-        near = consumer is None or start(consumer.where) == start(statement.where) or _small(statement.whole)
-        return near and _length(statement.whole) < LONGEST
+        self.statements, ends = inline(self.statements, ends, self._reads(), written, self._named, self.base)
+        self._returned, self._new_buffers = ends[0], ends[1] if len(ends) > 1 else None
 
     def _named(self, val: Val) -> str:
         return next((val.names[scope] for scope in self.scopes if scope in val.names), "")
@@ -266,12 +257,9 @@ class _Body:
     # names
 
     def _name_all(self) -> None:
-        self._returned = Replaced(self.inlined).visit(node(self.outs) if self.outs is not None else ast.Constant(None))
-        self._new_buffers = self._buffers_after()
         function = self.function
         expressions = [s.whole for s in self.statements] + [self._returned]
         if self._new_buffers is not None:
-            self._new_buffers = Replaced(self.inlined).visit(self._new_buffers)
             expressions.append(self._new_buffers)
             function.writes = True
         expressions = [e for e in expressions if e is not None]
@@ -380,8 +368,9 @@ class _Body:
             return out.path.rpartition(".")[2]
         current = out
         for later in self.statements[index + 1 :]:
-            if isinstance(later.outs, Val) and any(v is current for v in vals(later.whole)):
-                current = later.outs
+            first = next((val for val in values(later.outs) if isinstance(val, Val)), None)
+            if first is not None and any(v is current for v in vals(later.whole)):
+                current = first
                 if self._named(current):
                     return self._named(current)
         first = next((v for v in vals(self.statements[index].whole) if v.kind == "value"), None)
@@ -475,11 +464,3 @@ def _unused_out(outs: Any, needed: set[int]) -> Any:
 
 def _mentions(tree: ast.AST, name: str) -> bool:
     return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(tree))
-
-
-def _length(expression: ast.expr) -> int:
-    return len(ast.dump(expression)) // 12  # about the characters of its text
-
-
-def _small(expression: ast.expr) -> bool:
-    return len(list(ast.walk(expression))) < 12

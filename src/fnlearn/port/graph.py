@@ -6,7 +6,21 @@ from typing import Any
 
 import torch
 
-__all__ = ["NORMS", "RECURRENT", "Call", "Inst", "Op", "Opaque", "Sym", "Val", "Where", "inlined", "mapped", "values"]
+__all__ = [
+    "NORMS",
+    "RECURRENT",
+    "Call",
+    "Inst",
+    "Op",
+    "Opaque",
+    "Sym",
+    "Val",
+    "Where",
+    "inlined",
+    "mapped",
+    "tracked",
+    "values",
+]
 
 NORMS = (  # they keep running statistics, which torch changes out of sight
     torch.nn.BatchNorm1d,
@@ -132,6 +146,11 @@ def mapped(change: Callable[[Any], Any], structure: Any) -> Any:
     if isinstance(structure, slice):
         return slice(*(mapped(change, part) for part in (structure.start, structure.stop, structure.step)))
     return change(structure)
+
+
+def tracked(inst: Inst) -> bool:
+    """Whether a call is one of a batch normalisation that keeps running statistics: one call of ours does all of it."""
+    return inst.kind in NORMS and "Batch" in inst.kind.__name__ and bool(inst.writes)
 
 
 def inlined(kind: type) -> bool:

@@ -8,6 +8,7 @@ from functools import cache
 
 import fnlearn.functional
 from fnlearn.port import (  # noqa: F401 - each enters its rows
+    ops_core,
     ops_elementwise,
     ops_index,
     ops_linalg,
@@ -24,7 +25,12 @@ __all__ = ["row_of"]
 def row_of(name: str) -> Row | None:
     """The row of an API name, or that of the function of `fnlearn.functional` with the same name."""
     if name.startswith("aten."):  # torch.ops.aten.add.Tensor
-        name = name.split(".")[1]
+        name = ".".join(name.split(".")[:2])
+        if name in ROWS:  # its arguments are not the public function's
+            return ROWS[name]
+        name = name.removeprefix("aten.")
+        for group in ("special", "linalg", "fft"):
+            name = name.replace(f"{group}_", f"{group}.", 1) if name.startswith(f"{group}_") else name
     for found in (name, name.removesuffix("_copy"), name.removeprefix("special."), name.removeprefix("unsafe_")):
         if found in ROWS:
             return ROWS[found]
@@ -37,5 +43,6 @@ def _functional_row(name: str) -> Row | None:
         return None
     signature = inspect.signature(getattr(fnlearn.functional, name))
     given = [p for p in signature.parameters.values() if p.name not in ("key", "inplace", "_stacklevel")]
-    arguments = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.name}" for p in given)
+    short = [p.name for p in given[:3]] == ["input", "p", "training"]  # dropout(x, 0.1, train), as everybody writes it
+    arguments = ", ".join(p.name if short or p.default is p.empty else f"{p.name}={p.name}" for p in given)
     return Row(signature, f"F.{name}({arguments})", "key" in signature.parameters)

@@ -19,7 +19,7 @@ from fnlearn.port.capture import Trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import node
 from fnlearn.port.function import build
-from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, values
+from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, tracked, values
 from fnlearn.port.merge import Fork
 from fnlearn.port.model import Function, Model
 from fnlearn.port.names import comment, identifier, snake_case
@@ -139,7 +139,7 @@ def _called(body: list[Any]) -> Iterator[Inst]:
         elif isinstance(call, Inst):
             if inlined(call.kind):
                 yield from _called(call.body)
-            else:
+            elif not tracked(call):
                 yield call
 
 

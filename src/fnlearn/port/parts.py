@@ -1,0 +1,48 @@
+"""A call without a row, as the core operations of ATen that torch makes of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch._decomp import core_aten_decompositions
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from fnlearn.port.calls import functional
+from fnlearn.port.ops import row_of
+
+__all__ = ["Parts", "changed"]
+
+
+class Parts(TorchDispatchMode):
+    """While it is on, each operation that has a row is recorded, and any other is taken apart further.
+
+    Args: record: called with an operation's name, the operation and its arguments; returns what it gives. missing: the
+        names of operations that have neither a row nor parts.
+    """
+
+    def __init__(self, record: Callable[[str, Any, Any, Any], Any]):
+        super().__init__()
+        self.record, self.missing = record, list[str]()
+        self.table = core_aten_decompositions()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What the operation gives, recorded."""
+        kwargs = kwargs or {}
+        name = func._schema.name.replace("::", ".")
+        if not any("Tensor" in str(result.type) for result in func._schema.returns):
+            return func(*args, **kwargs)
+        if row_of(functional(name)) is None:
+            with self:
+                parts = self.table[func](*args, **kwargs) if func in self.table else func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+            self.missing.append(name)
+        return self.record(name, func, args, kwargs)
+
+
+def changed(func: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
+    """The arguments that an operation of ATen changes in place."""
+    named = zip(func._schema.arguments, args, strict=False)
+    given = [(argument, value) for argument, value in named]
+    given += [(argument, kwargs[argument.name]) for argument in func._schema.arguments if argument.name in kwargs]
+    return [value for argument, value in given if argument.alias_info is not None and argument.alias_info.is_write]
