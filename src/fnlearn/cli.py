@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, NoReturn
 import tyro
 from rich.console import Console
 
+from fnlearn import cpu
+
 Letters = Annotated[tuple[str, ...], tyro.conf.Positional]
 Bindings = Annotated[tuple[str, ...], tyro.conf.Positional]
 Expression = Annotated[str, tyro.conf.Positional]
@@ -24,6 +26,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     Raises: SystemExit: 0 when all is well, 1 when a verdict fails, 2 for bad input.
     Source: `tyro`.
     """
+    if args is None:  # the process is the command's own, and so are its settings
+        cpu.configure_cpu()
     commands: dict[str, Callable[..., int]] = {"lessons": lessons, "explain": explain, "check": check, "port": port}
     try:
         status: int = tyro.extras.subcommand_cli_from_dict(

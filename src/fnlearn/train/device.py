@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-__all__ = ["CHIPS", "Chip", "chip", "mfu", "peak_flops", "step_flops"]
+__all__ = ["Chip", "chip", "mfu", "peak_flops", "step_flops"]
 
 TERA, GIGA, GIB = 1e12, 1e9, 2**30
 
