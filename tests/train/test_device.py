@@ -42,6 +42,22 @@ def test_a_product_counts_two_operations_for_each_pair():
     assert device.step_flops(jax.jit(lambda x: x).lower(jnp.ones(3)).compile()) is None
 
 
+def test_products_are_counted_as_often_as_they_are_computed():
+    w, x, image = jnp.ones((16, 16)), jnp.ones((8, 16)), jnp.ones((2, 3, 10, 10))
+    one = 2 * 8 * 16 * 16
+
+    def looped(w):
+        return jax.lax.scan(lambda x, _: (jnp.tanh(x @ w), None), x, None, length=5)[0].sum()
+
+    assert device.product_flops(looped, w) == 5 * one
+    assert device.product_flops(jax.jit(jax.grad(looped)), w) == 5 * 3 * one
+    assert device.product_flops(lambda c: jax.lax.cond(c > 0, lambda: (x @ w).sum(), lambda: 0.0), 1.0) == one
+    conv = lambda w, stride: jax.lax.conv(image, w, (stride, stride), "SAME").sum()  # noqa: E731
+    kernel = jnp.ones((4, 3, 3, 3))
+    assert device.product_flops(lambda w: conv(w, 1), kernel) == 2 * (2 * 4 * 10 * 10) * (3 * 3 * 3)
+    assert device.product_flops(jax.grad(lambda w: conv(w, 2)), kernel) == 2 * 2 * (2 * 4 * 5 * 5) * (3 * 3 * 3)
+
+
 def test_the_share_is_that_of_the_peak_at_which_it_multiplies():
     h100, tpu = (SimpleNamespace(device_kind=kind) for kind in ("NVIDIA H100 80GB HBM3", "TPU v4"))
     assert device.mfu(494.7e12, 2.0, h100) == pytest.approx(0.5)  # tensorfloat32

@@ -5,14 +5,16 @@ second number, and is halved here), for one device as JAX counts them: a whole G
 one of a chip's two cores.
 """
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.extend.core as jex
 import jax.numpy as jnp
 
-__all__ = ["Chip", "chip", "mfu", "peak_flops", "step_flops"]
+__all__ = ["Chip", "chip", "mfu", "peak_flops", "product_flops", "step_flops"]
 
 TERA, GIGA, GIB = 1e12, 1e9, 2**30
 
@@ -115,7 +117,7 @@ def step_flops(compiled: Any) -> float | None:
 
         step_flops(jax.jit(step).lower(state, batch).compile())
 
-    The body of a loop, such as `jax.lax.scan`, counts once, however often it runs.
+    The body of a loop, such as `jax.lax.scan`, counts once, however often it runs: see `product_flops`.
 
     Args: compiled: what `jax.jit(f).lower(…).compile()` gives.
     Returns: operations of one call, on one device; None where the backend does not say.
@@ -129,6 +131,22 @@ def step_flops(compiled: Any) -> float | None:
     costs = costs[0] if isinstance(costs, list | tuple) and costs else costs
     flops = costs.get("flops") if isinstance(costs, Mapping) else None
     return float(flops) if flops and flops > 0 else None
+
+
+def product_flops(function: Callable[..., Any], *args: Any) -> float:
+    """The floating-point operations of all matrix products and convolutions of a function, as it is written.
+
+        product_flops(step, state, batch)
+
+    The body of a `jax.lax.scan` counts as often as it runs, that of a while loop once, and of branches the longest. All
+    else, such as activations, is left out: it is what `mfu` is defined by.
+
+    Args: function: of arrays; it is traced, not run. args: its arguments, arrays or `jax.ShapeDtypeStruct`.
+    Returns: operations of one call, an addition and a multiplication counted as two.
+    Raises: what the function raises when it is traced.
+    Source: Chowdhery et al.: PaLM (2022), appendix B.
+    """
+    return _products(jax.make_jaxpr(function)(*args).jaxpr)
 
 
 def mfu(flops: float, seconds: float, device: jax.Device | None = None, dtype: Any = "float32") -> float | None:
@@ -157,3 +175,30 @@ def _multiplied_in(known: Chip, name: str) -> str:
     if name != "float32" or jax.config.jax_default_matmul_precision in ("highest", "float32"):  # type: ignore[attr-defined]
         return name
     return next((low for low in ("tensorfloat32", "float32", "bfloat16") if low in known.peaks), name)
+
+
+def _products(jaxpr: Any) -> float:
+    return sum(map(_products_of, jaxpr.eqns))
+
+
+def _products_of(equation: Any) -> float:
+    """2 · numbers that come out · numbers that are summed for each."""
+    name, params = equation.primitive.name, equation.params
+    if name == "dot_general":
+        (contracted, _), _ = params["dimension_numbers"]
+        shape = equation.invars[0].aval.shape
+        return 2.0 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[dim] for dim in contracted)
+    if name == "conv_general_dilated":
+        kernel, out_dim = equation.invars[1].aval.shape, params["dimension_numbers"].rhs_spec[0]
+        summed = math.prod(kernel) / kernel[out_dim] / math.prod(params["lhs_dilation"])  # zeros between rows: none
+        return 2.0 * math.prod(equation.outvars[0].aval.shape) * summed
+    inner = [_products(getattr(x, "jaxpr", x)) for x in _jaxprs(params)]
+    if name == "cond":
+        return max(inner, default=0.0)
+    return sum(inner) * (params["length"] if name == "scan" else 1)
+
+
+def _jaxprs(params: Mapping[str, Any]) -> list[Any]:
+    """Those that an equation calls."""
+    values = [x for value in params.values() for x in (value if isinstance(value, tuple | list) else (value,))]
+    return [x for x in values if isinstance(x, jex.Jaxpr | jex.ClosedJaxpr)]
