@@ -97,10 +97,10 @@ print(fnlearn.configure_cpu())
 
 def test_when_the_backend_runs_it_is_told():
     jax.numpy.ones(3)
-    before = jax.config.jax_num_cpu_devices
+    before = jax.config.values["jax_num_cpu_devices"]
     with pytest.raises(RuntimeError, match="backend runs already"):
         fnlearn.configure_cpu()
-    assert jax.config.jax_num_cpu_devices == before
+    assert jax.config.values["jax_num_cpu_devices"] == before
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
         fnlearn.configure_cpu(0)
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 FIELDS = ("Torch", "Shape", "Args", "Raises", "Differs", "Source")
 PORTED = ("functional", "nn", "nn.init", "optim", "optim.schedules")  # rooms whose names are torch's
 OTHERS = (
-    *("cpu", "equivalence", "explain", "files", "lessons", "port", "random", "train", "tree"),
+    *("bench", "cpu", "equivalence", "explain", "files", "lessons", "port", "random", "train", "tree"),
     *("train.checkpoint", "train.device", "train.metrics", "train.sharding"),
 )
 

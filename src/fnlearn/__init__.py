@@ -2,7 +2,7 @@
 
 The rooms are imported when they are first used, so that `import fnlearn` costs next to nothing:
 `fnlearn.functional`, `fnlearn.nn`, `fnlearn.optim`, `fnlearn.train`, `fnlearn.explain`, `fnlearn.equivalence`,
-`fnlearn.lessons`, `fnlearn.port`, `fnlearn.tree`, `fnlearn.random`, `fnlearn.files` and `fnlearn.cpu`,
+`fnlearn.lessons`, `fnlearn.port`, `fnlearn.bench`, `fnlearn.tree`, `fnlearn.random`, `fnlearn.files` and `fnlearn.cpu`,
 whose `configure_cpu` is here too.
 """
 
@@ -10,11 +10,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fnlearn import cpu, equivalence, explain, files, functional, lessons, nn, optim, port, random, train, tree
+    from fnlearn import (
+        bench,
+        cpu,
+        equivalence,
+        explain,
+        files,
+        functional,
+        lessons,
+        nn,
+        optim,
+        port,
+        random,
+        train,
+        tree,
+    )
     from fnlearn.cpu import configure_cpu as configure_cpu
 
 __version__ = "0.1.0"
 __all__ = [
+    "bench",
     "cpu",
     "equivalence",
     "explain",
