@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from fnlearn import cli, lessons
+from fnlearn import cli, cpu, lessons
 from fnlearn.lessons import lesson
 
 
@@ -127,11 +127,15 @@ def test_a_malformed_row_is_told_before_anything_runs(capsys, tmp_path):
 
 
 def test_python_dash_m(monkeypatch):
+    """It is a process of its own, and has the settings for a CPU."""
+    calls = []
+    monkeypatch.setattr(cpu, "configure_cpu", lambda: calls.append(1))
     monkeypatch.setattr(sys, "argv", ["fnlearn", "explain", "a * a", "a=3"])
     with pytest.raises(SystemExit) as exit:
         __import__("runpy").run_module("fnlearn", run_name="__main__")
     assert exit.value.code == 0
     assert isinstance(sys.modules["fnlearn.cli"], types.ModuleType)
+    assert calls == [1]
 
 
 TORCH_FILE = """

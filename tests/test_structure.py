@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 FIELDS = ("Torch", "Shape", "Args", "Raises", "Differs", "Source")
 PORTED = ("functional", "nn", "nn.init", "optim", "optim.schedules")  # rooms whose names are torch's
 OTHERS = (
-    *("equivalence", "explain", "files", "lessons", "port", "random", "train", "tree"),
-    *("train.checkpoint", "train.metrics", "train.sharding"),
+    *("bench", "cpu", "equivalence", "explain", "files", "lessons", "port", "random", "train", "tree"),
+    *("train.checkpoint", "train.device", "train.metrics", "train.sharding"),
 )
 
 

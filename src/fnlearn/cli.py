@@ -1,4 +1,4 @@
-"""The command line: `fnlearn lessons`, `fnlearn explain`, `fnlearn check` and `fnlearn port`.
+"""The command line: `fnlearn lessons`, `explain`, `check`, `port`, `bench` and `plan`.
 
 Bad input ends with one line that says what is wrong, and exit status 2.
 """
@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import tyro
 from rich.console import Console
+
+from fnlearn import cpu
 
 Letters = Annotated[tuple[str, ...], tyro.conf.Positional]
 Bindings = Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -24,7 +26,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     Raises: SystemExit: 0 when all is well, 1 when a verdict fails, 2 for bad input.
     Source: `tyro`.
     """
-    commands: dict[str, Callable[..., int]] = {"lessons": lessons, "explain": explain, "check": check, "port": port}
+    if args is None:  # the process is the command's own, and so are its settings
+        cpu.configure_cpu()
+    commands: dict[str, Callable[..., int]] = {command.__name__: command for command in COMMANDS}
     try:
         status: int = tyro.extras.subcommand_cli_from_dict(
             commands, prog="fnlearn", description="PyTorch training as pure JAX functions.", args=args
@@ -235,3 +239,65 @@ def port(
     log.print(f"wrote {out}", soft_wrap=True)
     Console().print(equivalence.tables(answers))
     return 0 if all(answer.ok for answer in answers) else 1
+
+
+def bench(
+    models: tuple[str, ...] = (),
+    batches: tuple[int, ...] = (),
+    dtypes: tuple[str, ...] = (),
+    torch: bool = True,
+    scale: Literal["tiny", "cpu", "accelerator"] | None = None,
+    minutes: float = 5.0,
+    seconds: float = 1.0,
+    out: Path = Path("fnlearn-bench"),
+    json: bool = False,
+) -> int:
+    """Measure training steps of standard models on the device that is there, and in PyTorch beside.
+
+    Args:
+        models: Of notes mlp resnet unet lstm gpt vit; else all.
+        batches: Rows of a batch; else three sizes that suit each model.
+        dtypes: Of float32 bfloat16 float16; else float32, and on an accelerator bfloat16.
+        torch: Whether PyTorch is measured beside, where it is installed.
+        scale: The models' size: tiny to see that it runs; else as the device is.
+        minutes: After which nothing more is measured; what matters most comes first.
+        seconds: How long each step is measured, about.
+        out: The folder for bench.json, written again after every case, and the chart bench.svg.
+        json: Print the report as JSON instead of a table.
+    """
+    import json as encoder
+
+    from fnlearn import bench as room
+
+    console, log = Console(), Console(stderr=True)
+    shown: set[tuple[int, int]] = set()
+    try:
+        with log.status("starting") as status:
+
+            def told(report: dict[str, Any]) -> None:
+                room.save(report, out)
+                done = {(i, len(row)) for i, row in enumerate(report["rows"])}
+                for i, _ in sorted(done - shown):
+                    log.print(room.line(report["rows"][i]), soft_wrap=True, highlight=False)
+                shown.update(done)
+                status.update(report["now"])
+
+            report = room.run(
+                models, batches, dtypes, scale=scale, torch=torch, minutes=minutes, seconds=seconds, told=told
+            )
+    except (ValueError, RuntimeError) as error:
+        raise _BadInput(error) from error
+    except OSError as error:
+        raise _BadInput(f"{error.filename}: {error.strerror}") from error
+    wide = console if console.is_terminal else Console(width=200)
+    if json:
+        print(encoder.dumps(report, ensure_ascii=False))
+    else:
+        wide.print(room.table(report))
+    log.print(f"wrote {out}", soft_wrap=True)
+    if report["interrupted"]:
+        return 130
+    return 0 if any("seconds" in row.get("jax", {}) for row in report["rows"]) else 1
+
+
+COMMANDS: tuple[Callable[..., int], ...] = (lessons, explain, check, port, bench)
