@@ -9,6 +9,8 @@ import hypothesis
 import jax
 import pytest
 
+from fnlearn.cpu import known_to_jaxlib
+
 pytest_plugins = ["pytester"]
 
 CACHE = Path(__file__).parent.parent / ".jax_cache"
@@ -20,6 +22,20 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+# Most of a test's time is XLA's. What the default run asks about is formulas, and programs that are compiled with less
+# effort answer it as well; the exhaustive tests compile as users do.
+LIGHT = {
+    "xla_backend_optimization_level": "0",
+    "xla_cpu_use_fusion_emitters": "false",
+    "xla_cpu_parallel_codegen_split_count": "1",
+}
+
+
+def pytest_configure(config):
+    if config.option.markexpr == "not exhaustive":
+        flags = [f"--{name}={value}" for name, value in LIGHT.items() if known_to_jaxlib(name)]
+        os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()
 
 
 @pytest.fixture

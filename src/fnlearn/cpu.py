@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["CpuSettings", "configure_cpu"]
+__all__ = ["CpuSettings", "configure_cpu", "known_to_jaxlib"]
 
 FLAGS = {
     # the order of operations that needs the least memory: fewer pages to be mapped at every call
@@ -74,7 +74,7 @@ def configure_cpu(threads: int | None = None) -> CpuSettings:
     for flag, value in FLAGS.items():
         if f"--{flag}" in os.environ.get("XLA_FLAGS", ""):
             left.append(f"--{flag}: XLA_FLAGS has it already")
-        elif not _known(flag, value):
+        elif not known_to_jaxlib(flag, value):
             left.append(f"--{flag}: this jaxlib does not know it")  # and ends the process where there is one such
         else:
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{flag}={value}".strip()
@@ -120,7 +120,7 @@ def _running() -> bool:
     return False
 
 
-def _known(*words: str) -> bool:
+def known_to_jaxlib(*words: str) -> bool:
     """Whether all of the words stand in jaxlib's library; an unknown flag would end the process."""
     spec = importlib.util.find_spec("jaxlib")
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
