@@ -21,8 +21,7 @@ row("aten.elu", "input, alpha=1, scale=1, input_scale=1", _elu)
 
 
 def _to_copy(a: Any) -> str:
-    dtype = a.input.dtype if a.dtype is None else str(a.dtype).removeprefix("torch.")
-    return "input" if dtype == a.input.dtype else with_(a, to=Dtype(dtype), then="input.astype(to)")
+    return "input" if a.dtype.name == a.input.dtype else "input.astype(dtype)"
 
 
 row(
@@ -50,7 +49,7 @@ def _dtype(a: Any) -> str:
 
 for _name in ("sum", "mean", "prod"):
     row(f"aten.{_name}", "input, dim=None, keepdim=False, *, dtype=None", _of_all(_name))
-row("aten.var", "input, dim=None, correction=1, keepdim=False", lambda a: _var(a))
+row("aten.var", "input, dim=None, correction=None, keepdim=False", lambda a: _var(a))
 
 
 def _var(a: Any) -> str:

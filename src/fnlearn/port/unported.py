@@ -1,6 +1,6 @@
 """What of torch has no JAX expression, and why."""
 
-__all__ = ["GRADIENTS_DIFFER", "UNPORTED"]
+__all__ = ["CORE_UNPORTED", "GRADIENTS_DIFFER", "UNPORTED"]
 
 NUMBERS = "needs a tensor's numbers while the program is traced: what comes out has as many numbers as they say"
 NO_JAX = "a special function that JAX has not"
@@ -104,6 +104,31 @@ UNPORTED: dict[str, str] = {
             "shifted_chebyshev_polynomial_w",
         )
     },
+}
+
+BACKWARD = "a derivative, which no model calls: `jax.grad` works it out"
+A_NUMBER = "gives a number and not a tensor: it is worked out while the model is traced"
+
+# Core operations of ATen without a row, which calls that have none themselves are taken apart into.
+CORE_UNPORTED: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "_adaptive_avg_pool2d_backward",
+            "avg_pool2d_backward",
+            "convolution_backward",
+            "embedding_dense_backward",
+            "max_pool2d_with_indices_backward",
+            "native_group_norm_backward",
+            "native_layer_norm_backward",
+        ),
+        BACKWARD,
+    ),
+    **dict.fromkeys(("sym_numel", "sym_size", "sym_storage_offset", "sym_stride"), A_NUMBER),
+    **dict.fromkeys(("_local_scalar_dense", "nonzero"), NUMBERS),
+    "as_strided": STRIDES,
+    "_native_batch_norm_legit": "changes its arguments; `torch.nn.functional.batch_norm` has a row",
+    "native_dropout": "gives its mask too; `torch.nn.functional.dropout` has a row",
+    "_embedding_bag": "gives what only its derivative reads; `torch.nn.functional.embedding_bag` has a row",
 }
 
 # Operations whose outputs are torch's, and whose gradients are not.
