@@ -125,7 +125,7 @@ class Checkpoints:
         Raises: FileNotFoundError when there is none, or none of that number; ValueError when none of them can be read,
             or that of the number can't, with the reason for each.
         """
-        self._told(self._manager.wait_until_finished)
+        self.wait()
         there = self.steps()
         if not there or (step is not None and step not in there):
             raise FileNotFoundError(f"{self.directory} has no checkpoint{'' if step is None else f' {step}'}: {there}")
@@ -141,13 +141,21 @@ class Checkpoints:
         told = "\n  ".join(f"{number}: {reason}" for number, reason in damaged.items())
         raise ValueError(f"no checkpoint of {self.directory} can be read:\n  {told}")
 
-    def close(self) -> None:
+    def wait(self) -> None:
         """Wait for what is being written.
 
         Args: none.
         Raises: OSError when it can't be written; those before stay.
         """
         self._told(self._manager.wait_until_finished)
+
+    def close(self) -> None:
+        """Wait for what is being written, and let go of the directory.
+
+        Args: none.
+        Raises: as for `wait`.
+        """
+        self.wait()
         self._manager.close()
 
     def _read(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -26,8 +26,40 @@ def prefetch(batches: Iterable[Any], size: int = 2, sharding: Any = None) -> Ite
     """
     if size < 1:
         raise ValueError(f"size must be at least 1, got {size}")
+    return _ahead(batches, size, lambda batch: _moved(batch, sharding))
+
+
+def positioned(data: Any, epoch: int, done: int, position: Any) -> Iterator[tuple[Any, Any]]:
+    """An epoch's batches on the device, each with the position after it, from a position on.
+
+    Args: data: gives batches when it is iterated over, or when a function is called with the epoch's number. done: how
+        many of the epoch's batches are behind. position: what was given with the last of them, None where the iterator
+        does not tell: then it gives as many again, which are passed over.
+    """
+    source = iter(data(epoch) if callable(data) else data)
+    tells = hasattr(source, "get_state") and hasattr(source, "set_state")  # as grain's iterators do
+    if done and tells and position is not None:
+        source.set_state(position["bytes"].encode("latin-1") if "bytes" in position else position["state"])
+    else:
+        for _ in range(done):
+            next(source, None)
+    with_positions = ((batch, _position(source) if tells else None) for batch in source)
+    return _ahead(with_positions, 2, lambda both: (_moved(both[0], None), both[1]))
+
+
+def _position(source: Any) -> dict[str, Any]:
+    """What JSON can hold of an iterator's state."""
+    state = source.get_state()
+    return {"bytes": state.decode("latin-1")} if isinstance(state, bytes) else {"state": state}
+
+
+def _moved(batch: Any, sharding: Any) -> Any:
+    return jax.device_put(jax.tree.map(as_numpy, batch), sharding)
+
+
+def _ahead(source: Iterable[Any], size: int, move: Callable[[Any], Any]) -> Iterator[Any]:
     ahead: deque[Any] = deque()
-    source = iter(batches)
+    source = iter(source)
     while True:
         try:
             batch = next(source)
@@ -36,7 +68,7 @@ def prefetch(batches: Iterable[Any], size: int = 2, sharding: Any = None) -> Ite
         except BaseException:
             yield from ahead
             raise
-        ahead.append(jax.device_put(jax.tree.map(as_numpy, batch), sharding))
+        ahead.append(move(batch))
         if len(ahead) > size:
             yield ahead.popleft()
     yield from ahead
@@ -44,26 +76,34 @@ def prefetch(batches: Iterable[Any], size: int = 2, sharding: Any = None) -> Ite
 
 def in_memory(data: Any) -> bool:
     """Whether data is a tree of arrays, and not something that gives batches, such as a list of trees."""
+    if callable(data):
+        return False
     if isinstance(data, list):
         return all(isinstance(x, jax.Array | np.ndarray) for x in data)
     return isinstance(data, Mapping | tuple | jax.Array | np.ndarray) or not hasattr(data, "__iter__")
 
 
-def recompiled(batches: Iterable[Any]) -> Iterator[Any]:
-    """The same batches, with a warning where one has shapes for which a step must be compiled again."""
-    seen: dict[Any, None] = {}
-    for batch in batches:
-        shapes = tuple((x.shape, str(x.dtype)) for x in jax.tree.leaves(batch))
-        if shapes not in seen:
-            seen[shapes] = None
-            if len(seen) > ENOUGH:
-                before = [*seen][-2]
-                warnings.warn(
-                    f"a batch of other shapes is compiled for: {_told(shapes)} after {_told(before)}; "
-                    "pad batches to few shapes",
-                    stacklevel=2,
-                )
-        yield batch
+def rows_of(data: Any) -> int:
+    """The one leading length of a tree of arrays."""
+    lengths = {np.shape(x)[:1] for x in jax.tree.leaves(data)}
+    if len(lengths) != 1 or lengths & {(), (0,)}:
+        shapes = [np.shape(x) for x in jax.tree.leaves(data)]
+        raise ValueError(f"data must hold arrays with one leading length above 0, the rows; got shapes {shapes}")
+    return lengths.pop()[0]
+
+
+def warn_of_shapes(batch: Any, seen: dict[Any, None]) -> None:
+    """A warning where a batch has shapes for which a step must be compiled again; those that were there are in seen."""
+    shapes = tuple((x.shape, str(x.dtype)) for x in jax.tree.leaves(batch))
+    if shapes in seen:
+        return
+    seen[shapes] = None
+    if len(seen) > ENOUGH:
+        warnings.warn(
+            f"a batch of other shapes is compiled for: {_told(shapes)} after {_told([*seen][-2])}; "
+            "pad batches to few shapes",
+            stacklevel=3,
+        )
 
 
 def _told(shapes: Any) -> str:

@@ -1,25 +1,32 @@
-"""The loop: whole epochs inside one `lax.scan`, with the data on the device, or batches from wherever they come."""
+"""The loop: turns of a source, a look after each, and what is done about what is seen there."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from fnlearn.train.data import in_memory, prefetch, recompiled
-from fnlearn.train.state import TrainState
+from fnlearn.train.data import in_memory
+from fnlearn.train.faults import FAILED, TrainingError, explained, guarded, terminated
+from fnlearn.train.log import Sink, jsonl, profiled, watching
+from fnlearn.train.state import TrainState, copied
 from fnlearn.train.step import Step
+from fnlearn.train.turns import Source, Turn, of_arrays, of_batches
+
+if TYPE_CHECKING:
+    from fnlearn.train.checkpoint import Checkpoints
 
 History = dict[str, np.ndarray]
+AfterEpoch = Callable[[int, TrainState, History], bool | None]
 
 UPDATES = 20  # how often the progress bar moves: often enough to watch, too seldom to cost anything
-
-
-AfterEpoch = Callable[[int, TrainState, History], bool | None]
+NONFINITE = (None, "skip", "stop", "rollback")
+PLACE = ("epoch", "batch", "position")  # what is saved of where a run is in its data
+ROLLBACKS = 3  # to one state in a row
 
 
 def fit(
@@ -32,6 +39,12 @@ def fit(
     shuffle: jax.Array | None = None,
     progress: bool = False,
     after_epoch: AfterEpoch | None = None,
+    nonfinite: str | None = None,
+    checkpoints: "Checkpoints | None" = None,
+    save_every: int | None = None,
+    log: str | os.PathLike[str] | Sink | Sequence[Any] | None = None,
+    profile: str | os.PathLike[str] | None = None,
+    tokens_per_row: int | None = None,
 ) -> tuple[TrainState, History]:
     """Train on arrays that fit in memory, or on batches that come one after the other.
 
@@ -40,112 +53,226 @@ def fit(
 
     Args: state: where to start. step: as `make_step` returns it. data: a tree of arrays with one leading length, the
         rows, which whole epochs on the device go through; or anything that gives batches whenever it is iterated over,
-        such as a `DataLoader` of torch's, whose batches are moved to the device while the one before is computed with.
-        epochs: how many. batch_size, shuffle: of arrays alone: rows a step, all of them when left out; a key to draw
-        each epoch's order from, without which the order stays. progress: show a bar with the loss and the time left.
-        after_epoch: called with an epoch's number, from 0, the state after it and its metrics, to evaluate, save or
-        log; True ends the training. It must not keep the state: copy what is to stay.
-    Returns: (state, history): history holds each metric as an array (epochs, steps of an epoch).
-    Raises: ValueError when epochs or batch_size is not positive, the arrays' lengths differ or are 0, or an iterator
-        has no batches, or other numbers of them from epoch to epoch.
+        such as a `DataLoader` of torch's, whose batches are moved to the device while the one before is computed with;
+        or a function of the epoch's number that returns such a thing. epochs: how many. batch_size, shuffle: of arrays
+        alone: rows a step, all of them when left out; a key to draw each epoch's order from, without which the order
+        stays. progress: show a bar with the loss, the rate and the time left. after_epoch: called with an epoch's
+        number, from 0, the state after it and its metrics, to evaluate, save or log; True ends the training. It must
+        not keep the state: copy what is to stay. nonfinite: what is done when the loss, or a number of the state, is
+        not finite any more; nothing looks for it when left out. "skip": that step changes nothing. "stop": a
+        `TrainingError` with the state before it. "rollback": back to the newest checkpoint, without checkpoints to the
+        beginning of the epoch, and on with the data after it. The error, or a warning, names the layer. checkpoints:
+        where states are saved, and from whose newest the run goes on; on SIGTERM the state is saved, and the process
+        exits with 0. save_every: how many steps lie between two saves at least; each epoch is saved when left out, and
+        arrays at the ends of epochs alone. log: a path for lines of JSON, a function that gets each record, such as
+        `log.tensorboard`, or a list of them; when left out "log.jsonl" in the checkpoints' directory, or nothing
+        without one. profile: a directory for `jax.profiler`'s trace of up to ten batches, or epochs of arrays, after
+        the first. tokens_per_row: for tokens per second.
+    Returns: (state, history): history holds each metric as an array (epochs, steps of an epoch), of the epochs that
+        this call went through, NaN where one had fewer steps; and "nonfinite", which steps changed nothing, if asked.
+    Raises: ValueError when an option is out of its range, the arrays' lengths differ or are 0, or an iterator has no
+        batches; TrainingError, with the last good state, when the data raises, or numbers are not finite.
     Source: the training loop of a PyTorch script.
     """
+    _check(epochs, batch_size, nonfinite, save_every)
+    place = Turn(None, 0)
+    if checkpoints is not None and checkpoints.steps():
+        state, place = _resumed(checkpoints, state)
+    taken = step if nonfinite is None else guarded(step, nonfinite != "skip")
+    if in_memory(data):
+        watched = nonfinite == "rollback" or any(x is not None for x in (after_epoch, checkpoints, log, profile))
+        each = 1 if watched else -(-epochs // UPDATES) if progress or nonfinite else epochs
+        source = of_arrays(taken, data, batch_size, shuffle, place.epoch, epochs, each)
+    elif batch_size is not None or shuffle is not None:
+        raise ValueError("batch_size and shuffle are for arrays; an iterator has its own")
+    else:
+        source = of_batches(taken, data, place, epochs)
+    run = _Run(state, place, step, source, nonfinite, checkpoints, save_every)
+    with (
+        watching(progress, epochs, source.length, _sinks(log, checkpoints), tokens_per_row) as tell,
+        profiled(profile, source.total == 1) as about_to,
+        terminated(checkpoints is not None) as asked_to_end,
+    ):
+        for turn in run.turns():
+            if turn.steps:
+                about_to()
+            for look in run.take(turn):
+                tell(*look)
+            ended = False
+            if turn.ends and after_epoch is not None and run.history:
+                ended = bool(after_epoch(turn.epoch - 1, run.state, run.history[-1]))
+            last = ended or (turn.ends and turn.epoch == epochs)
+            run.save(turn._replace(epoch=epochs) if last else turn, now=last or asked_to_end())
+            if asked_to_end():
+                raise SystemExit(0)
+            if ended:
+                break
+    return run.state, _joined(run.history)
+
+
+class _Run:
+    """A state on its way through the data.
+
+    Args: state: where it starts. place: in the data. step: what is looked into where it fails. source: the data and the
+        step that is taken. nonfinite, checkpoints, save_every: as for `fit`.
+    """
+
+    def __init__(
+        self,
+        state: TrainState,
+        place: Turn,
+        step: Step,
+        source: Source,
+        nonfinite: str | None,
+        checkpoints: "Checkpoints | None",
+        save_every: int | None,
+    ):
+        self.step, self.source, self.place, self.nonfinite = step, source, place, nonfinite
+        self.checkpoints, self.save_every = checkpoints, save_every
+        self.carried: Any = state if nonfinite is None else (state, jnp.bool_(False))
+        self.count = self.saved = int(state.step)
+        self.ahead: deque[tuple[Turn, Any, int]] = deque()  # a batch is computed while the one before is looked at
+        self.steps: list[Any] = [None] * place.batch  # of the epoch; those of before are not known
+        self.history: list[History] = []
+        self.rollbacks = self.passed_over = 0
+        self.warned = False
+        self.safe = copied(state) if nonfinite == "rollback" and checkpoints is None else None
+        if nonfinite == "rollback" and checkpoints is not None and not checkpoints.steps():
+            self._write(place)
+
+    @property
+    def state(self) -> TrainState:
+        """The newest."""
+        return self.carried if self.nonfinite is None else self.carried[0]
+
+    def turns(self) -> Iterator[Turn]:
+        """Those of the source; what it raises comes with the state so far."""
+        begun = False
+        try:
+            for turn in self.source.turns:
+                begun = True
+                yield turn
+        except Exception as error:
+            if not begun:  # nothing is lost
+                raise
+            self.save(self.place, now=True)
+            kept = "" if self.checkpoints is None else f", and saved in {self.checkpoints.directory}"
+            where = f"epoch {self.place.epoch} after {self.place.batch} batches"
+            text = f"the data failed in {where}: {error!r}; the state so far is this error's .state{kept}"
+            raise TrainingError(text, self.state, self.place.epoch, self.place.batch) from error
+
+    def take(self, turn: Turn) -> Iterator[tuple[Turn, History, int]]:
+        """Take a turn's steps, and give what is known by now: turns before it, their metrics, and the steps' count."""
+        if turn.steps:
+            self.carried, metrics = self.source.advance(self.carried, turn)
+            self.count += turn.steps
+            self.ahead.append((turn, metrics, self.count))
+        self.place = turn
+        while len(self.ahead) > (0 if turn.ends else 1):
+            looked, metrics, count = self.ahead.popleft()
+            metrics = jax.device_get(metrics)
+            (self.history if looked.ends else self.steps).append(metrics)
+            if self.nonfinite is not None and np.any(metrics[FAILED]):
+                self._recover(looked, np.atleast_2d(metrics[FAILED]))
+            yield looked, metrics, count
+        if turn.ends and any(self.steps):
+            self.history.append(_stacked(self.steps))
+            yield turn, self.history[-1], self.count
+        if turn.ends:
+            self.steps = []
+            if self.safe is not None and self.state.step > self.safe.step:
+                self.safe, self.rollbacks = copied(self.state), 0
+
+    def save(self, place: Turn, *, now: bool) -> None:
+        """Save the state, if there are checkpoints and it is time; now: it is, and the save is to be finished."""
+        due = place.ends if self.save_every is None else self.count - self.saved >= self.save_every
+        if self.checkpoints is not None and (due or now):
+            self._write(place)
+            if now:
+                self.checkpoints.wait()
+
+    def _write(self, place: Turn) -> None:
+        assert self.checkpoints is not None
+        step = int(self.state.step)  # fewer than were counted, where nothing is changed any more
+        if step not in self.checkpoints.steps():
+            self.checkpoints.save(step, self.state, {name: getattr(place, name) for name in PLACE})
+            self.rollbacks = 0
+        self.saved = self.count
+
+    def _recover(self, turn: Turn, failed: np.ndarray) -> None:
+        """Do what was chosen about steps of a turn that failed."""
+        if self.passed_over:  # it was computed before the one before it was looked at, and changed nothing
+            self.passed_over -= 1
+            return
+        if self.nonfinite == "skip" and self.warned:
+            return
+        epoch, batch = map(int, np.argwhere(failed)[0])
+        cause = explained(self.step, self.state, self.source.batch_at(turn, epoch, batch))
+        epoch, batch = (turn.work[0] + epoch, batch) if turn.ends else (turn.epoch, turn.batch - 1)
+        where = f"epoch {epoch}, batch {batch} (both from 0): {cause}"
+        if self.nonfinite == "skip":
+            self.warned = True
+            warnings.warn(f"a step was skipped in {where}; history['{FAILED}'] has all that are", stacklevel=4)
+            return
+        self.rollbacks += 1
+        if self.nonfinite == "stop" or self.rollbacks > ROLLBACKS:
+            again = "" if self.nonfinite == "stop" else f", after {ROLLBACKS} times back to the same state"
+            text = f"training stopped in {where}{again}; the state before it is this error's .state"
+            raise TrainingError(text, self.state, epoch, batch)
+        if self.checkpoints is not None:
+            state = self.checkpoints.restore(self.state).state
+        else:
+            state = copied(self.safe)
+        self.carried, self.count, self.passed_over = (state, jnp.bool_(False)), int(state.step), len(self.ahead)
+        warnings.warn(f"back to step {self.count} from {where}", stacklevel=4)
+
+
+def _check(epochs: int, batch_size: int | None, nonfinite: str | None, save_every: int | None) -> None:
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if in_memory(data):
-        rows = _rows(data)
-        span = partial(_span, step, jax.tree.map(jnp.asarray, data), min(batch_size or rows, rows), shuffle, epochs)
-    elif batch_size is not None or shuffle is not None:
-        raise ValueError("batch_size and shuffle are for arrays; an iterator has its own")
-    else:
-        span = partial(_stream, jax.jit(step, donate_argnums=0), data)
-    if not progress and after_epoch is None:
-        state, history = span(state, 0, epochs)
-        return state, _concatenate([history])
-    parts, each = [], 1 if after_epoch is not None else -(-epochs // UPDATES)
-    with _bar(progress) as bar:
-        task = bar.add_task("training", total=epochs, loss=float("nan"))
-        for start in range(0, epochs, each):
-            stop = min(start + each, epochs)
-            state, history = span(state, start, stop)
-            parts.append(history)
-            bar.update(task, completed=stop, loss=float(history["loss"][-1].mean()))
-            if after_epoch is not None and after_epoch(start, state, _concatenate([history])):
-                break
-    return state, _concatenate(parts)
+    if nonfinite not in NONFINITE:
+        raise ValueError(f"nonfinite must be one of {', '.join(map(repr, NONFINITE))}, got {nonfinite!r}")
+    if save_every is not None and save_every < 1:
+        raise ValueError(f"save_every must be at least 1, got {save_every}")
 
 
-def _span(
-    step: Step, data: Any, size: int, shuffle: jax.Array | None, epochs: int, state: TrainState, start: int, stop: int
-) -> tuple[TrainState, Any]:
-    """Epochs on arrays, from one number to another."""
-    keys = None if shuffle is None else jax.random.split(shuffle, epochs)[start:stop]
-    return _epochs(state, data, keys, step=step, size=size, length=stop - start)
+def _resumed(checkpoints: "Checkpoints", state: TrainState) -> tuple[TrainState, Turn]:
+    """The newest state that was saved, and where in the data it was."""
+    found = checkpoints.restore(state)
+    if missing := [name for name in PLACE if name not in found.extra]:
+        raise ValueError(
+            f"checkpoint {found.step} of {checkpoints.directory} was not saved by fit: it has no {', '.join(missing)}; "
+            "give fit a directory of its own"
+        )
+    place = Turn(None, *(found.extra[name] for name in PLACE))
+    return found.state, place
 
 
-def _stream(
-    step: Step, batches: Iterable[Any], state: TrainState, start: int, stop: int
-) -> tuple[TrainState, dict[str, np.ndarray]]:
-    """Epochs on batches that come one after the other, from one number to another."""
-    epochs: list[Any] = []
-    for epoch in range(start, stop):
-        told = []
-        for batch in recompiled(prefetch(batches)):
-            state, metrics = step(state, batch)
-            told.append(metrics)
-        if not told:
-            again = "" if epoch == 0 else f" in epoch {epoch}: give a list or a loader, which can be gone through again"
-            raise ValueError(f"the iterator has no batches{again}")
-        epochs.append(jax.tree.map(lambda *x: np.stack(jax.device_get(x)), *told))
-    if len({len(jax.tree.leaves(epoch)[0]) for epoch in epochs}) > 1:
-        raise ValueError(f"the iterator has {[len(jax.tree.leaves(e)[0]) for e in epochs]} batches from epoch to epoch")
-    return state, jax.tree.map(lambda *x: np.stack(x), *epochs)
+def _sinks(log: Any, checkpoints: "Checkpoints | None") -> list[Sink]:
+    if log is None:
+        log = [] if checkpoints is None else checkpoints.directory / "log.jsonl"
+    each = log if isinstance(log, list | tuple) else [log]
+    return [sink if callable(sink) else jsonl(sink) for sink in each]
 
 
-@partial(jax.jit, static_argnames=("step", "size", "length"), donate_argnames="state")
-def _epochs(
-    state: TrainState, data: Any, order: jax.Array | None, *, step: Step, size: int, length: int
-) -> tuple[TrainState, dict[str, jax.Array]]:
-    def epoch(state: TrainState, key: jax.Array | None) -> tuple[TrainState, dict[str, jax.Array]]:
-        return _epoch(step, state, data if key is None else _shuffled(data, key), size)
-
-    return lax.scan(epoch, state, order, length=length)
+def _stacked(steps: list[Any]) -> History:
+    """An epoch of one that came step by step; those that are not known are NaN."""
+    one = next(step for step in steps if step is not None)
+    unknown = jax.tree.map(lambda x: np.full(np.shape(x), np.nan), one)
+    return jax.tree.map(lambda *x: np.stack(x)[None], *(unknown if step is None else step for step in steps))
 
 
-def _epoch(step: Step, state: TrainState, data: Any, size: int) -> tuple[TrainState, dict[str, jax.Array]]:
-    """All full batches in one scan, then the rest of the rows."""
-    rows = _rows(data)
-    full = rows // size
-    if full == 1 and rows == size:
-        state, metrics = step(state, data)
-        return state, jax.tree.map(lambda m: m[None], metrics)
-    batches = jax.tree.map(lambda x: x[: full * size].reshape(full, size, *x.shape[1:]), data)
-    state, metrics = lax.scan(step, state, batches)
-    if rows % size == 0:
-        return state, metrics
-    state, last = step(state, jax.tree.map(lambda x: x[full * size :], data))
-    return state, jax.tree.map(lambda m, x: jnp.concatenate([m, x[None]]), metrics, last)
+def _joined(history: list[History]) -> History:
+    """All epochs, each filled up with NaN to the longest."""
+    if not history:
+        return {}
+    longest = max(x.shape[1] for part in history for x in jax.tree.leaves(part))
 
+    def filled(x: np.ndarray) -> np.ndarray:
+        missing = longest - x.shape[1]
+        return x if not missing else np.pad(np.asarray(x, float), [(0, 0), (0, missing), *[(0, 0)] * (x.ndim - 2)],
+                                            constant_values=np.nan)  # fmt: skip
 
-def _shuffled(data: Any, key: jax.Array) -> Any:
-    order = jax.random.permutation(key, _rows(data))
-    return jax.tree.map(lambda x: x[order], data)
-
-
-def _rows(data: Any) -> int:
-    lengths = {jnp.shape(x)[:1] for x in jax.tree.leaves(data)}
-    if len(lengths) != 1 or lengths & {(), (0,)}:
-        shapes = [jnp.shape(x) for x in jax.tree.leaves(data)]
-        raise ValueError(f"data must hold arrays with one leading length above 0, the rows; got shapes {shapes}")
-    return lengths.pop()[0]
-
-
-def _concatenate(parts: list[dict[str, jax.Array]]) -> History:
-    return jax.tree.map(lambda *spans: np.concatenate([np.asarray(span) for span in spans]), *parts)
-
-
-def _bar(shown: bool) -> Progress:
-    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
-    return Progress(*columns, TimeRemainingColumn(), TextColumn("loss {task.fields[loss]:.4g}"), disable=not shown)
+    return jax.tree.map(lambda *x: np.concatenate([*map(filled, x)]), *history)

@@ -49,3 +49,8 @@ class TrainState(struct.PyTreeNode):
         averages = jax.tree.map(jnp.array, params) if ema else None
         scale = jax.tree.map(jnp.array, loss_scale)
         return cls(jnp.zeros((), jnp.int32), params, buffers, optimizer.init(params), key, averages, scale)
+
+
+def copied(state: Any) -> Any:
+    """A state that stays when the one given is donated."""
+    return jax.tree.map(lambda x: x.copy(), state)
