@@ -16,7 +16,15 @@ FIELDS = ("Torch", "Shape", "Args", "Raises", "Differs", "Source")
 PORTED = ("functional", "nn", "nn.init", "optim", "optim.schedules")  # rooms whose names are torch's
 OTHERS = (
     *("bench", "cpu", "equivalence", "explain", "files", "lessons", "port", "random", "train", "tree"),
-    *("train.checkpoint", "train.device", "train.log", "train.metrics", "train.sharding"),
+    *(
+        "train.checkpoint",
+        "train.collectives",
+        "train.device",
+        "train.log",
+        "train.metrics",
+        "train.plan",
+        "train.sharding",
+    ),
 )
 
 

@@ -300,4 +300,40 @@ def bench(
     return 0 if any("seconds" in row.get("jax", {}) for row in report["rows"]) else 1
 
 
-COMMANDS: tuple[Callable[..., int], ...] = (lessons, explain, check, port, bench)
+def plan(
+    devices: tuple[int, ...] = (8, 64, 512),
+    rows: int = 1,
+    tokens: int = 4 * 2**20,
+    dry: bool = True,
+    json: bool = False,
+) -> int:
+    """Tell what training a decoder of seven billion parameters needs, by layout, before anyone rents hardware.
+
+    Args:
+        devices: How many there would be.
+        rows: Sequences of 2048 tokens that each part of the batch has.
+        tokens: Of the whole batch, for how far it can be spread.
+        dry: Whether each layout is compiled, for so many devices that are not there; else on paper alone.
+        json: Print the rows as one JSON object.
+    """
+    import json as encoder
+
+    from fnlearn.train import plan as room
+
+    console, log = Console(), Console(stderr=True)
+    try:
+        if tokens < 1:
+            raise ValueError(f"--tokens must be at least 1, got {tokens}")
+        with log.status("planning") as status:
+            found = room.plan(devices, rows=rows, dry=dry, told=status.update)
+    except ValueError as error:
+        raise _BadInput(error) from error
+    if json:
+        print(encoder.dumps({"rows": found}))
+    else:
+        wide = console if console.is_terminal else Console(width=160)
+        wide.print(*room.tables(found, tokens), sep="\n")
+    return int(any("error" in row.get("compiled", {}) for row in found))
+
+
+COMMANDS: tuple[Callable[..., int], ...] = (lessons, explain, check, port, bench, plan)

@@ -23,14 +23,26 @@ ATTRIBUTES = ("shape", "dtype", "size", "dim", "ndim", "device", "__setitem__", 
 CALLS = {
     "elu": (lambda x: TF.selu(x), [(3, 4)], {"elu"}),
     "cast": (lambda x: x.to(torch.float16), [(3, 4)], {"_to_copy"}),
-    "sums": (lambda x: (x.sum(), x.mean(), x.prod(), x.sum(1), x.mean(0, keepdim=True)), [(3, 4)], {"sum", "mean", "prod"}),
+    "sums": (
+        lambda x: (x.sum(), x.mean(), x.prod(), x.sum(1), x.mean(0, keepdim=True)),
+        [(3, 4)],
+        {"sum", "mean", "prod"},
+    ),
     "variances": (lambda x: (x.var(), x.var(1), x.std(0, unbiased=False)), [(3, 4)], {"var"}),
     "softmax": (lambda x: (x.softmax(1), x.log_softmax(0)), [(3, 4)], {"_softmax", "_log_softmax"}),
     "expand": (lambda x: x.expand(5, -1, -1), [(3, 1)], {"expand"}),
     "index": (lambda x: x[[0, 2], :, [1, 1]], [(3, 4, 2)], {"index"}),
     "embedding": (lambda w: TF.embedding(torch.tensor([1, 0]), w), [(3, 4)], {"embedding"}),
-    "convolution": (lambda x, w, b: TF.conv2d(x, w, b, stride=2, padding=1), [(2, 3, 5, 5), (4, 3, 3, 3), (4,)], {"convolution"}),
-    "transposed": (lambda x, w: TF.conv_transpose1d(x, w, stride=2, output_padding=1), [(2, 3, 5), (3, 4, 3)], {"convolution"}),
+    "convolution": (
+        lambda x, w, b: TF.conv2d(x, w, b, stride=2, padding=1),
+        [(2, 3, 5, 5), (4, 3, 3, 3), (4,)],
+        {"convolution"},
+    ),
+    "transposed": (
+        lambda x, w: TF.conv_transpose1d(x, w, stride=2, output_padding=1),
+        [(2, 3, 5), (3, 4, 3)],
+        {"convolution"},
+    ),
     "adaptive": (lambda x: TF.adaptive_avg_pool2d(x, (2, 3)), [(2, 3, 5, 5)], {"_adaptive_avg_pool2d"}),
     "mean pooling": (lambda x: TF.avg_pool2d(x, 2), [(2, 3, 6, 6)], {"avg_pool2d"}),
     "max pooling": (lambda x: TF.max_pool2d(x, 3, 2, padding=1), [(2, 3, 6, 6)], {"max_pool2d_with_indices"}),
@@ -40,14 +52,22 @@ CALLS = {
     "layer_norm": (lambda x, w: TF.layer_norm(x, (4,), w), [(3, 4), (4,)], {"native_layer_norm"}),
     "its statistics": (lambda x: ATEN.native_layer_norm(x, [4], None, None, 1e-5), [(3, 4)], {"native_layer_norm"}),
     "group_norm": (lambda x: TF.group_norm(x, 2), [(3, 4, 5)], {"native_group_norm"}),
-    "its groups' statistics": (lambda x: ATEN.native_group_norm(x, None, None, 3, 4, 5, 2, 1e-5), [(3, 4, 5)], {"native_group_norm"}),
+    "its groups' statistics": (
+        lambda x: ATEN.native_group_norm(x, None, None, 3, 4, 5, 2, 1e-5),
+        [(3, 4, 5)],
+        {"native_group_norm"},
+    ),
     "distances": (lambda x, y: torch.cdist(x, y, p=3.0), [(3, 4), (2, 4)], {"_cdist_forward"}),
     "pairs": (lambda x: TF.pdist(x), [(4, 3)], {"_pdist_forward"}),
     "real wave": (lambda x: torch.fft.rfft2(x, norm="ortho").abs(), [(3, 4)], {"_fft_r2c"}),
-    "and back": (lambda x: torch.fft.irfft(torch.fft.rfft(x, norm="forward"), n=5, norm="forward"), [(3, 5)], {"_fft_r2c", "_fft_c2r"}),
+    "and back": (
+        lambda x: torch.fft.irfft(torch.fft.rfft(x, norm="forward"), n=5, norm="forward"),
+        [(3, 5)],
+        {"_fft_r2c", "_fft_c2r"},
+    ),
     "complex wave": (lambda x: torch.fft.ifft(torch.fft.fft(x), norm="ortho").real, [(3, 4)], {"_fft_c2c"}),
     "in place": (lambda x: x.clone().add_(1).mul_(x), [(3, 4)], {"add", "mul"}),
-}  # fmt: skip
+}
 
 
 class Call(torch.nn.Module):
