@@ -1,6 +1,7 @@
 """Whether the source that is written is the model it was written from."""
 
 import ast
+import copy
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from fnlearn import equivalence, port, tree
+from fnlearn.equivalence import assert_equivalent
 from tests.port import models
 
 
@@ -238,3 +240,26 @@ def test_torch_is_as_before():
         port.convert(Item(), (torch.ones(2, 3),))
     assert [vars(owner)[name] for owner, name in parts] == before
     assert Own.apply(torch.ones(1)) == 1
+
+
+class RMSNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(0.5, 1.5, 4))
+
+    def forward(self, hidden):
+        dtype = hidden.dtype
+        hidden = hidden.to(torch.float32)
+        hidden = hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + 1e-6)
+        return self.weight * hidden.to(dtype) + (hidden > 0).to(dtype)
+
+
+def test_casts_hold_for_other_dtypes_than_the_example():
+    """What the source casts to a dtype is cast to it; what it casts to its input's dtype follows the input."""
+    module, x = RMSNorm(), torch.randn(3, 4)
+    made = port.convert(module, (x,))
+    for dtype in (torch.float32, torch.bfloat16):
+        name = str(dtype).removeprefix("torch.")
+        params = jax.tree.map(lambda array, name=name: array.astype(name), made.params)
+        mine, _ = made.apply(params, {}, jnp.asarray(x.numpy()).astype(name))
+        assert_equivalent(copy.deepcopy(module).to(dtype)(x.to(dtype)), mine)

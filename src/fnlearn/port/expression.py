@@ -12,6 +12,7 @@ from typing import Any
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Op, Opaque, Sym, Val
 from fnlearn.port.merge import Mode
+from fnlearn.port.source import said
 from fnlearn.port.table import IRRELEVANT, Arguments, Dtype, Row, Weights, bound, ndim
 
 __all__ = [
@@ -35,6 +36,7 @@ ONE_FOR_ALL = {"stride", "padding", "dilation", "kernel_size", "output_padding",
 def written(op: Op, row: Row) -> ast.expr | list[ast.expr]:
     """The expression of a call, or a list with one for each of its outputs."""
     values = bound(op, row)
+    values._text = said(op.where)
     if "dtype" in row.signature.parameters and "device" in row.signature.parameters:
         values.dtype = _made_dtype(op, values)
     template = row.template(values) if callable(row.template) else row.template
@@ -83,7 +85,7 @@ def node(value: Any) -> ast.expr:
     if isinstance(value, Dtype) or str(value).startswith("torch."):
         made = _dtype(value.name if isinstance(value, Dtype) else str(value).removeprefix("torch."))
         if isinstance(value, Dtype) and value.as_given:
-            made.as_given = value.name  # type: ignore[attr-defined]
+            made.as_given, made.needless = value.name, value.needless  # type: ignore[attr-defined]
         return made
     if isinstance(value, tuple | list):
         parts = [node(part) for part in value]

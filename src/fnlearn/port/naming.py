@@ -194,6 +194,15 @@ class DtypesOfArguments(ast.NodeTransformer):
     def __init__(self, arguments: list[tuple[str, Val]]):
         self.of = {val.dtype: val for _, val in reversed(arguments) if val.kind == "value"}
 
+    def visit_Call(self, call: ast.Call) -> ast.expr:
+        """A call as it is, without a cast to the dtype that a value has anyway."""
+        dtype = call.args[0] if call.args else None
+        if getattr(dtype, "needless", False) and isinstance(call.func, ast.Attribute):
+            given = self.of.get(dtype.as_given)  # type: ignore[union-attr]
+            if given is None or given is getattr(call.func.value, "val", None):
+                return self.visit(call.func.value)  # type: ignore[no-any-return]
+        return self.generic_visit(call)  # type: ignore[return-value]
+
     def visit_Attribute(self, attribute: ast.Attribute) -> ast.expr:
         """A dtype as it is, or that of an argument."""
         name = getattr(attribute, "as_given", None)

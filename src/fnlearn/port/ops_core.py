@@ -157,7 +157,8 @@ def _layer_norm(a: Any) -> list[str]:
     a.normalized_shape = tuple(a.normalized_shape)
     mean = "input.mean(axes, keepdims=True)"
     rstd = "jax.lax.rsqrt(input.var(axes, keepdims=True) + eps)"
-    return ["F.layer_norm(input, normalized_shape, weight, bias, eps=eps)", mean, rstd]
+    out = "F.layer_norm(input, normalized_shape, weight, bias, eps=eps)"
+    return [out, f"jax.lax.stop_gradient({mean})", f"jax.lax.stop_gradient({rstd})"]  # as torch has it
 
 
 def _group_norm(a: Any) -> list[str]:
@@ -202,6 +203,7 @@ def _c2r(a: Any) -> str:
     return "jnp.fft.irfftn(input, s=s, axes=axes, norm=norm)"
 
 
+row("aten._conj aten._conj_physical", "input", "jnp.conj(input)")
 row("aten._fft_r2c", "input, dim, normalization, onesided", _r2c)
 row("aten._fft_c2c", "input, dim, normalization, forward", _c2c)
 row("aten._fft_c2r", "input, dim, normalization, last_dim_size", _c2r)

@@ -91,12 +91,9 @@ row("detach data", "input", "jax.lax.stop_gradient(input)")
 
 
 def _as(dtype: str, a: Any) -> str:
-    return _cast(a, dtype)
-
-
-def _cast(a: Any, dtype: str) -> str:
+    """A cast by its own method: one to floats holds for inputs of other floats too."""
     a.to = Dtype(dtype)
-    return "input" if a.input.dtype == dtype else "input.astype(to)"
+    return "input" if a.input.dtype == dtype and "float" not in dtype else "input.astype(to)"
 
 
 for _name, _dtype in {
@@ -117,14 +114,21 @@ for _name, _dtype in {
 
 
 def _to(a: Any) -> str:
+    """A cast to the dtype that the source names, or else to that of something else."""
     wanted = [v for v in (*a.args, *a.kwargs.values()) if str(v).startswith("torch.") and not hasattr(v, "type")]
     others = [v for v in (*a.args, *a.kwargs.values()) if isinstance(v, Val)]
     dtype = str(wanted[0]).removeprefix("torch.") if wanted else others[0].dtype if others else a.input.dtype
-    return _cast(a, dtype)
+    return _as(dtype, a) if wanted and dtype in a._text else _like(a, dtype)
+
+
+def _like(a: Any, dtype: str) -> str:
+    """A cast to what an argument has; where no cast is needed and no argument has it, none."""
+    a.to = Dtype(dtype, as_given=True, needless=a.input.dtype == dtype)
+    return "input.astype(to)"
 
 
 row("to type", "input, *args, **kwargs", _to)
-row("type_as", "input, other", lambda a: _cast(a, a.other.dtype))
+row("type_as", "input, other", lambda a: _like(a, a.other.dtype))
 
 # random numbers
 

@@ -9,12 +9,19 @@ from functools import cache
 from fnlearn.port.graph import Where
 from fnlearn.port.names import comment
 
-__all__ = ["comments", "start"]
+__all__ = ["comments", "said", "start"]
 
 
 def start(where: Where) -> Where:
     """The first line of the statement that a place is in."""
     return Where(where.file, _starts(where.file).get(where.line, where.line), where.function)
+
+
+def said(where: Where) -> str:
+    """The text of the statement that a place is in."""
+    begin, starts = start(where).line, _starts(where.file)
+    lines = [line for line in starts if starts[line] == begin] or [where.line]
+    return "".join(linecache.getline(where.file, line) for line in sorted(lines))
 
 
 def comments(where: Where) -> tuple[list[str], str]:

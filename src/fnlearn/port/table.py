@@ -123,10 +123,14 @@ def column(value: Val, dim: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Dtype:
-    """A dtype by its name, to be written `jnp.float32`; as_given: or as that of an argument that has it."""
+    """A dtype by its name, to be written `jnp.float32`; as_given: or as that of an argument that has it.
+
+    needless: whether the cast to it is left out where no argument has it.
+    """
 
     name: str
     as_given: bool = False
+    needless: bool = False
 
 
 class Weights(list[Any]):

@@ -10,14 +10,10 @@ INSIDE = "torch's own inner function, which no model calls"
 NO_LAPACK = "a factorisation that JAX has not"
 
 UNPORTED: dict[str, str] = {
-    **dict.fromkeys(
-        ("fft.hfft2", "fft.hfftn", "fft.ihfft2", "fft.ihfftn"), "JAX has `hfft` and `ihfft` for one dimension"
-    ),
+    **dict.fromkeys(("fft.hfft2", "fft.hfftn"), "JAX has `hfft` and `ihfft` for one dimension"),
     **dict.fromkeys(("polygamma", "special.polygamma"), "JAX's is right for positive numbers alone"),
     "combinations": "torch counts numbers while it works; index with the combinations of `itertools`",
     "mode": "which of several places torch names is not defined",
-    "stft": "use `jax.scipy.signal.stft`, whose padding and scaling are scipy's",
-    "gradient": "use `jax.numpy.gradient`, which has no `edge_order=2`",
     "histogramdd": "use `jax.numpy.histogramdd`",
     "chalf": "JAX has no complex numbers of two float16",
     **dict.fromkeys(
@@ -44,19 +40,12 @@ UNPORTED: dict[str, str] = {
     **dict.fromkeys(
         (
             "_batch_norm_with_update",
-            "_chunk_cat",
             "_native_batch_norm_legit",
             "_segment_reduce",
-            "_softmax_backward_data",
-            "_unsafe_masked_index",
-            "_unsafe_masked_index_put_accumulate",
             "_upsample_bilinear2d_aa",
             "hash_tensor",
             "max_pool2d_with_indices_backward",
             "native_batch_norm",
-            "native_dropout_backward",
-            "native_group_norm",
-            "native_layer_norm",
         ),
         INSIDE,
     ),
@@ -71,7 +60,7 @@ UNPORTED: dict[str, str] = {
         "CUDA source in a string",
     ),
     **dict.fromkeys(
-        ("linalg.ldl_factor", "linalg.ldl_factor_ex", "linalg.ldl_solve", "lu", "lu_unpack", "geqrf", "ormqr"),
+        ("linalg.ldl_factor", "linalg.ldl_factor_ex", "linalg.ldl_solve", "lu_unpack", "geqrf", "ormqr"),
         NO_LAPACK,
     ),
     **dict.fromkeys(("svd_lowrank", "pca_lowrank"), "an approximation by random numbers; use `linalg.svd`"),
