@@ -1,5 +1,7 @@
 """Calls without a row of their own, ported as the core operations of ATen that torch makes of them."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ BESIDE = {"lift_fresh", "detach", "_fft_c2c", "view_as_real"}  # which torch lea
 ATTRIBUTES = ("shape", "dtype", "size", "dim", "ndim", "device", "__setitem__", "numel")  # of which nothing is recorded
 
 # what is called, on tensors of which shapes, and which core operations it must come to
-CALLS = {
+CALLS: dict[str, Any] = {
     "elu": (lambda x: TF.selu(x), [(3, 4)], {"elu"}),
     "cast": (lambda x: x.to(torch.float16), [(3, 4)], {"_to_copy"}),
     "sums": (

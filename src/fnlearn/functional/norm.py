@@ -5,8 +5,9 @@ input and its statistics alone, and reads them once.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -87,13 +88,13 @@ def batch_norm_update(
 
 def batch_norm_tracked(
     input: ArrayLike,
-    buffers: Mapping[str, jax.Array],
+    buffers: dict[str, Any],
     weight: ArrayLike | None = None,
     bias: ArrayLike | None = None,
     training: bool = False,
     momentum: float | None = 0.1,
     eps: float = 1e-5,
-) -> tuple[jax.Array, Mapping[str, jax.Array]]:
+) -> tuple[jax.Array, dict[str, Any]]:
     """What `torch.nn.BatchNorm2d` and its siblings return, and their buffers afterwards.
 
     Torch: `torch.nn.BatchNorm1d`.
@@ -110,7 +111,7 @@ def batch_norm_tracked(
         return batch_norm(input, *running, weight, bias, eps=eps), buffers
     count = buffers["num_batches_tracked"] + 1
     share = 1 / count.astype(accumulator(running[0].dtype)) if momentum is None else momentum
-    out, mean, var = batch_norm_update(input, *running, weight, bias, True, share, eps)  # type: ignore[arg-type]
+    out, mean, var = batch_norm_update(input, *running, weight, bias, True, share, eps)
     return out, {"running_mean": mean, "running_var": var, "num_batches_tracked": count}
 
 

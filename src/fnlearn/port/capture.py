@@ -298,7 +298,9 @@ class _Recorder(TorchFunctionMode):
             out = func(*given[0], **given[1])
         if mode.missing:
             del body[begin:]
-            body.append(self._op(f"{name} ({', '.join(dict.fromkeys(mode.missing))})", *before, None, where))
+            body.append(
+                self._op(f"{name} ({', '.join(dict.fromkeys(mode.missing))})", before[0], before[1], None, where)
+            )
         return out
 
     def _known(self, leaf: Any) -> Any:

@@ -141,7 +141,9 @@ class _Body:
             given = Op("F.batch_norm_tracked", (x, buffers, weight, bias), options, result, inst.where, inst.path)
         row = row_of(given.name)
         assert row is not None
-        expression = Replaced(lambda val: before if val is buffers else None).visit(written(given, row))
+        expression = written(given, row)
+        assert isinstance(expression, ast.expr)
+        expression = Replaced(lambda val: before if val is buffers else None).visit(expression)
         self.statements.append(Statement(result, inst.where, self._resolved(expression)))
 
     def _new_state(self, path: str) -> Val:
@@ -249,7 +251,8 @@ class _Body:
         ends = [end for end in (outs, self._buffers_after()) if end is not None]
         written = {id(self._of(v)) for v in self.writes.values()}
         self.statements, ends = inline(self.statements, ends, self._reads(), written, self._named, self.base)
-        self._returned, self._new_buffers = ends[0], ends[1] if len(ends) > 1 else None
+        self._returned: ast.expr = ends[0]
+        self._new_buffers: ast.expr | None = ends[1] if len(ends) > 1 else None
 
     def _named(self, val: Val) -> str:
         return next((val.names[scope] for scope in self.scopes if scope in val.names), "")
@@ -258,11 +261,9 @@ class _Body:
 
     def _name_all(self) -> None:
         function = self.function
-        expressions = [s.whole for s in self.statements] + [self._returned]
-        if self._new_buffers is not None:
-            expressions.append(self._new_buffers)
-            function.writes = True
-        expressions = [e for e in expressions if e is not None]
+        ends = (self._returned, self._new_buffers)
+        function.writes = function.writes or self._new_buffers is not None
+        expressions = [e for e in (*(s.whole for s in self.statements), *ends) if e is not None]
         expressions = [Sizes(self.arguments).visit(e) for e in expressions]
         for statement, expression in zip(self.statements, expressions, strict=False):
             statement.whole = expression

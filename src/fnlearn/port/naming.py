@@ -200,7 +200,7 @@ class DtypesOfArguments(ast.NodeTransformer):
         if getattr(dtype, "needless", False) and isinstance(call.func, ast.Attribute):
             given = self.of.get(dtype.as_given)  # type: ignore[union-attr]
             if given is None or given is getattr(call.func.value, "val", None):
-                return self.visit(call.func.value)  # type: ignore[no-any-return]
+                return self.visit(call.func.value)
         return self.generic_visit(call)  # type: ignore[return-value]
 
     def visit_Attribute(self, attribute: ast.Attribute) -> ast.expr:
