@@ -1,13 +1,9 @@
-"""States on disk: the same bits, the newest whole one, other meshes, and runs that are killed at any moment."""
+"""States on disk: the same bits, the newest whole one, and other meshes; test_processes.py kills runs."""
 
 import os
-import random
-import signal
 import subprocess
 import sys
 import textwrap
-import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -102,6 +98,35 @@ def test_numbers_that_are_not_those_that_were_saved(saved, monkeypatch):
         checkpoints.restore(state())
 
 
+def sums(**arrays):
+    from fnlearn.train import checkpoint
+
+    return checkpoint._sums(arrays)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float32", "bfloat16", "float8_e4m3fn", "int8", "uint32", "bool", "complex64", "int4", "float64"]
+)
+def test_one_bit_that_changes_changes_a_checksum(dtype, x64):
+    numbers = np.arange(24).reshape(2, 3, 4) % 2
+    x = jnp.asarray(numbers).astype(dtype)
+    before = sums(x=x)["x"]
+    assert before == sums(x=x)["x"] != sums(x=x[:, :, ::-1])["x"]
+    for place in range(24):
+        other = numbers.copy()
+        other.flat[place] ^= 1
+        assert sums(x=jnp.asarray(other).astype(dtype))["x"] != before
+    assert before != sums(x=jnp.zeros_like(x))["x"]
+
+
+def test_a_checksum_is_the_same_on_any_mesh():
+    over = sharding.mesh({"a": 2, "b": 2}, jax.devices("cpu"))  # the four of conftest.py
+    x, y = np.random.default_rng(0).standard_normal((2, 8, 6), np.float32)
+    split = jax.device_put(x, NamedSharding(over, PartitionSpec(("a", "b"))))
+    other = jax.device_put(x, NamedSharding(over, PartitionSpec("b", "a")))
+    assert sums(x=x, y=y)["x"] == sums(x=split, y=y)["x"] == sums(x=other)["x"] != sums(y=y)["y"]
+
+
 def test_it_is_restored_onto_another_mesh(tmp_path):
     mesh = {n: sharding.mesh({"data": n}, jax.devices("cpu")) for n in (2, 4)}  # the four of conftest.py
     sharded = {n: NamedSharding(mesh[n], PartitionSpec("data")) for n in mesh}
@@ -154,73 +179,3 @@ def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path):
         found = checkpoints.restore({"x": jnp.zeros(300_000)})
     assert found.step == 1
     assert (found.state["x"] == jnp.arange(300_000.0)).all()
-
-
-RUN = """
-    import sys
-    import jax, jax.numpy as jnp
-    from fnlearn import nn, optim
-    import fnlearn.functional as F
-    from fnlearn.train import TrainState, make_step
-    from fnlearn.train.checkpoint import Checkpoints
-
-    net, optimizer = nn.Linear(3, 2), optim.adam(0.01)
-
-    def loss(params, buffers, batch, key):
-        out, buffers = net.apply(params, buffers, batch + 0.1 * jax.random.normal(key, batch.shape))
-        return F.mse_loss(out, jnp.ones((4, 2))), (buffers, {})
-
-    step = jax.jit(make_step(loss, optimizer))
-    params, buffers = net.init(jax.random.key(0))
-    state = TrainState.create(params, optimizer, buffers, jax.random.key(1))
-    with Checkpoints(sys.argv[1], keep=3) as saved:
-        position = 0
-        if saved.steps():
-            found = saved.restore(state)
-            state, position = found.state, found.extra["position"]
-        while position < int(sys.argv[2]):
-            state, _ = step(state, jnp.full((4, 3), position % 7, jnp.float32))
-            position += 1
-            saved.save(position, state, {"position": position})
-            print(position, flush=True)
-"""
-STEPS, KILLS = 60, 8
-
-
-def run(script, folder, kill_after=None):
-    """Whether it came to its end; kill_after: seconds from its first step on, after which it is killed."""
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.Popen(
-        [sys.executable, str(script), str(folder), str(STEPS)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
-    assert done.stdout is not None
-    if kill_after is not None and done.stdout.readline():
-        time.sleep(kill_after)
-        done.send_signal(signal.SIGKILL)
-    _, errors = done.communicate()
-    assert done.returncode in (0, -signal.SIGKILL), errors
-    return done.returncode == 0
-
-
-@pytest.mark.exhaustive
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path):
-    script = tmp_path / "run.py"
-    script.write_text(textwrap.dedent(RUN))
-    assert run(script, tmp_path / "whole")
-    moments = random.Random(0)
-    kills = 0
-    while kills < KILLS and not run(script, tmp_path / "killed", moments.uniform(0, 0.25)):
-        kills += 1
-    assert kills >= 3
-    run(script, tmp_path / "killed")
-    folders = [tmp_path / "whole", tmp_path / "killed"]
-    net = nn.Linear(3, 2)
-    params, buffers = net.init(jax.random.key(0))
-    like = TrainState.create(params, optim.adam(0.01), buffers, jax.random.key(1))
-    found = []
-    for folder in folders:
-        with Checkpoints(Path(folder)) as checkpoints:
-            found.append(checkpoints.restore(like))
-    assert [f.step for f in found] == [STEPS, STEPS]
-    assert bits(found[0].state) == bits(found[1].state)

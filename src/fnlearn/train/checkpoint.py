@@ -7,7 +7,6 @@ later is noticed, and the state before it is used.
 
 import logging
 import os
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +14,6 @@ from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import orbax.checkpoint as ocp
 
 from fnlearn.optim.grouping import named
@@ -203,7 +201,32 @@ def _with_keys(arrays: Any, like: Any) -> Any:
 
 
 def _sums(arrays: Any) -> dict[str, int]:
-    """A checksum of every array that is whole in this process, by its name."""
-    leaves = [(named(path), x) for path, x in jax.tree_util.tree_leaves_with_path(arrays)]
-    whole = [(name, x) for name, x in leaves if getattr(x, "is_fully_addressable", True)]
-    return {name: zlib.crc32(np.ascontiguousarray(jax.device_get(x)).tobytes()) for name, x in whole}
+    """A checksum of every array by its name: the same on any mesh, and in every process of several."""
+    leaves = [(named(path), jnp.asarray(x)) for path, x in jax.tree_util.tree_leaves_with_path(arrays)]
+    groups: dict[Any, list[tuple[str, jax.Array]]] = {}
+    for name, x in leaves:
+        groups.setdefault(frozenset(x.sharding.device_set), []).append((name, x))
+    totals: dict[str, jax.Array] = {}
+    for group in groups.values():  # one program for all arrays of the same devices
+        totals |= zip((name for name, _ in group), _summed([x for _, x in group]), strict=True)
+    return {name: int(totals[name]) for name, _ in leaves}
+
+
+@jax.jit
+def _summed(arrays: list[jax.Array]) -> list[jax.Array]:
+    return list(map(_checksum, arrays))
+
+
+def _checksum(x: jax.Array) -> jax.Array:
+    """All bits as words, each times an odd number of its place, modulo 2³²: any one that changes changes the sum."""
+    if jnp.iscomplexobj(x):
+        return _checksum(x.real) + jnp.uint32(3) * _checksum(x.imag)
+    if x.dtype == bool or (jnp.issubdtype(x.dtype, jnp.integer) and x.dtype.itemsize < 4):
+        words = x.astype(jnp.uint32)
+    else:
+        size = min(x.dtype.itemsize, 4) * 8
+        words = jax.lax.bitcast_convert_type(x, jnp.dtype(f"uint{size}")).astype(jnp.uint32)
+    place = jnp.zeros(words.shape, jnp.uint32)
+    for dim, size in enumerate(words.shape):
+        place = place * jnp.uint32(size) + jax.lax.broadcasted_iota(jnp.uint32, words.shape, dim)
+    return jnp.sum(words * (place * jnp.uint32(2654435761) | jnp.uint32(1)), dtype=jnp.uint32)

@@ -83,9 +83,20 @@ def place(tree: Any, places: Any) -> Any:
     Args: tree: arrays that are the same in every process. places: as `layout` returns it, or one sharding for all.
     Returns: the tree on the mesh.
     Raises: ValueError when a shape does not divide as its sharding wants.
-    Source: `jax.device_put`.
+    Source: `jax.device_put`; across processes `jax.make_array_from_callback`.
     """
-    return jax.device_put(tree, places)
+    if isinstance(places, jax.sharding.Sharding):
+        return jax.tree.map(lambda x: _put(x, places), tree)
+    return jax.tree.map(_put, tree, places)
+
+
+def _put(x: Any, sharding: jax.sharding.Sharding) -> jax.Array:
+    if sharding.is_fully_addressable:
+        return jax.device_put(x, sharding)
+    if jax.dtypes.issubdtype(jax.dtypes.result_type(x), jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_put(jax.random.key_data(x), sharding), impl=jax.random.key_impl(x))
+    host = np.asarray(x)
+    return jax.make_array_from_callback(host.shape, sharding, lambda part: host[part])
 
 
 def batches(mesh: Mesh, axes: str | tuple[str, ...] = "data") -> NamedSharding:

@@ -1,0 +1,84 @@
+"""Several processes: the losses of one, and runs that are killed at any moment and end with the same bits."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from fnlearn.train.checkpoint import Checkpoints
+
+pytestmark = [pytest.mark.filterwarnings("ignore"),  # orbax's own
+              pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")]  # fmt: skip
+SCRIPT = Path(__file__).with_name("processes.py")
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("processes", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(tmp_path, *words):
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "FNLEARN_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, str(SCRIPT), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def alone(script):
+    state, step, losses = script.start(), jax.jit(script.STEP), []
+    for batch in script.BATCHES:
+        state, metrics = step(state, batch)
+        losses.append(float(metrics["loss"]))
+    return losses
+
+
+@pytest.mark.parametrize(
+    ("count", "layouts"),
+    [
+        (2, ["combined"]), pytest.param(2, ["data", "fsdp", "tensor"], marks=pytest.mark.exhaustive),
+        pytest.param(4, ["data", "fsdp", "tensor", "combined"], marks=pytest.mark.exhaustive),
+    ],
+)  # fmt: skip
+def test_several_processes_train_as_one(script, tmp_path, count, layouts):
+    expected = alone(script)
+    found = run(tmp_path, "train", count, *layouts)
+    assert len(found) == count
+    for losses in found:
+        assert list(losses) == layouts
+        for name in losses:
+            assert losses[name] == pytest.approx(expected, rel=1e-5), name
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("count", "kills"), [(1, 35), (2, 15)])
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(script, tmp_path, count, kills):
+    (whole,) = run(tmp_path, "kill", count, 0, tmp_path / "whole")
+    killed = run(tmp_path, "kill", count, kills, tmp_path / "killed")
+    assert sum(map(len, killed.values())) == kills
+    reached = [[step for step in steps if step is not None] for steps in killed.values()]
+    assert sum(map(len, reached)) > kills / 2
+    assert all(sorted(steps) == steps for steps in reached)  # each goes on where one before was saved
+    found = {folder: read(script, folder) for folder in (whole, *killed)}
+    assert all(len(bits) > 10 for bits in found.values())
+    assert all(bits == found[whole] for bits in found.values())
+
+
+def read(script, folder):
+    """All bits of the last state, by one process, of however many it was."""
+    with Checkpoints(folder) as saved:
+        last = saved.restore(script.start())
+    assert (last.step, last.extra, last.damaged) == (script.STEPS, {"position": script.STEPS}, {})
+    plain = last.state.replace(key=jax.random.key_data(last.state.key))
+    return [np.asarray(x).tobytes() for x in jax.tree.leaves(plain)]
