@@ -59,7 +59,7 @@ def placed(axes, rules, fsdp):
 
 
 def train(names):
-    losses = {}
+    losses: dict[str, list[float]] = {}
     for name in names:
         state, step, rows = placed(*LAYOUTS[name])
         losses[name] = []
@@ -120,7 +120,8 @@ def wait(children):
 
 def kill(count, kills, folder):
     """The folders in which a run came to its end, and for each the steps at which it was killed."""
-    moments, done, ended = random.Random(count), 0, [[]]
+    moments, done = random.Random(count), 0
+    ended: list[list[int | None]] = [[]]
 
     def work(rank, begin):
         for position in saving(f"{folder}{len(ended)}"):

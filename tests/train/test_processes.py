@@ -47,7 +47,7 @@ def alone(script):
 @pytest.mark.parametrize(
     ("count", "layouts"),
     [
-        (2, ["combined"]), pytest.param(2, ["data", "fsdp", "tensor"], marks=pytest.mark.exhaustive),
+        (2, ["combined"]), pytest.param(2, ["data", "tensor"], marks=pytest.mark.exhaustive),
         pytest.param(4, ["data", "fsdp", "tensor", "combined"], marks=pytest.mark.exhaustive),
     ],
 )  # fmt: skip
@@ -62,7 +62,7 @@ def test_several_processes_train_as_one(script, tmp_path, count, layouts):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(("count", "kills"), [(1, 35), (2, 15)])
+@pytest.mark.parametrize(("count", "kills"), [(1, 38), (2, 12)])
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(script, tmp_path, count, kills):
     (whole,) = run(tmp_path, "kill", count, 0, tmp_path / "whole")
     killed = run(tmp_path, "kill", count, kills, tmp_path / "killed")
