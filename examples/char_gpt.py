@@ -1,6 +1,6 @@
 """A GPT that writes Python's documentation, character by character; its loss is drawn to an SVG beside it.
 
-    python examples/char_gpt.py --steps 1000
+Run `python examples/char_gpt.py --steps 1000`.
 
 The text is what `help()` shows. The twin in PyTorch is char_gpt_torch.py; both start from the same weights, those of
 `torch.manual_seed(seed)`.

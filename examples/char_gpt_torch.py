@@ -1,6 +1,6 @@
 """The twin of char_gpt.py in PyTorch: the same network, weights to start from, text and optimizer.
 
-python examples/char_gpt_torch.py --steps 1000
+Run `python examples/char_gpt_torch.py --steps 1000`.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """A convolutional network on scikit-learn's digits: 1797 images of 8 × 8 pixels.
 
-    python examples/digits_cnn.py --epochs 20
+Run `python examples/digits_cnn.py --epochs 20`.
 
 The twin in PyTorch is digits_cnn_torch.py; both start from the same weights, those of `torch.manual_seed(seed)`.
 """
@@ -93,12 +93,12 @@ def main(epochs: int = 20, seed: int = 0) -> float:
         epochs: how often every image is seen.
         seed: of the weights, the order of the images and dropout.
     """
-    learnt, test = load()
+    (x, y), test = load()
     net, optimizer = cnn(), optim.adam(lr=LR)
     params, buffers = net.init(random.TorchGenerator(seed))
     state = train.TrainState.create(params, optimizer, buffers, jax.random.key(seed))
     step = train.make_step(partial(loss_fn, net), optimizer)
-    batches = Batches(*learnt, np.random.default_rng(seed))
+    batches = Batches(x, y, np.random.default_rng(seed))
     state, history = train.fit(state, step, batches, epochs=epochs, progress=True)
 
     found = evaluate(net, state, *test)

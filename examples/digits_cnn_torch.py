@@ -1,6 +1,6 @@
 """The twin of digits_cnn.py in PyTorch: the same network, weights to start from, images and optimizer.
 
-python examples/digits_cnn_torch.py --epochs 20
+Run `python examples/digits_cnn_torch.py --epochs 20`.
 """
 
 import numpy as np
@@ -38,8 +38,8 @@ class CNN(nn.Module):
 def compare(steps: int = 20, dtypes=("float32",), **sizes) -> equivalence.Answer:
     """Whether this network and `cnn` have the same losses, gradients and weights at each of some steps."""
     torch.manual_seed(0)
-    learnt, _ = load()
-    batches = [((x,), y) for x, y in Batches(*learnt, np.random.default_rng(0))][:steps]
+    (x, y), _ = load()
+    batches = [((x,), y) for x, y in Batches(x, y, np.random.default_rng(0))][:steps]
     losses = (F.cross_entropy, fnlearn.functional.cross_entropy)
     net = cnn(**sizes)
     both = equivalence.pair(CNN(**sizes), net, *net.init(random.TorchGenerator(0)))
@@ -56,10 +56,10 @@ def main(epochs: int = 20, seed: int = 0) -> float:
         seed: of the weights, the order of the images and dropout.
     """
     torch.manual_seed(seed)
-    learnt, (x_test, y_test) = load()
+    (x, y), (x_test, y_test) = load()
     model = CNN()
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
-    batches = Batches(*learnt, np.random.default_rng(seed))
+    batches = Batches(x, y, np.random.default_rng(seed))
     for epoch in range(epochs):
         for x, y in batches:
             optimizer.zero_grad()

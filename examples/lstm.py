@@ -1,6 +1,6 @@
 """An LSTM that reads both ways puts the spaces back into a text that has none.
 
-    python examples/lstm.py --epochs 4
+Run `python examples/lstm.py --epochs 4`.
 
 The text is Python's own documentation, as `help()` shows it. The twin in PyTorch is lstm_torch.py; both start from the
 same weights, those of `torch.manual_seed(seed)`.

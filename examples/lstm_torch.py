@@ -1,6 +1,6 @@
 """The twin of lstm.py in PyTorch: the same network, weights to start from, text and optimizer.
 
-python examples/lstm_torch.py --epochs 4
+Run `python examples/lstm_torch.py --epochs 4`.
 """
 
 import numpy as np

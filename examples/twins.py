@@ -1,6 +1,6 @@
 """Whether each example and its twin in PyTorch are the same, step by step, by the equivalence kit.
 
-python examples/twins.py --steps 20
+Run `python examples/twins.py --steps 20`.
 """
 
 import tyro
@@ -14,13 +14,17 @@ from fnlearn import equivalence
 
 COMPARE = {module.__name__: module.compare for module in (char_gpt_torch, digits_cnn_torch, lstm_torch, vae_torch)}
 
+MOST = 22  # batches of the digits
+
 
 def main(steps: int = 20) -> None:
     """Compare all four runs; the exit status is 1 if any of them parts.
 
     Args:
-        steps: of training, on the same batches, with the same numbers drawn by dropout.
+        steps: of training, at most 22, on the same batches, with the same numbers drawn by dropout.
     """
+    if not 1 <= steps <= MOST:
+        raise SystemExit(f"steps must be from 1 to {MOST}, an epoch of the smallest example; got {steps}")
     console, answers = Console(), []
     for name, compare in COMPARE.items():
         answers.append(compare(steps))

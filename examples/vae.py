@@ -1,6 +1,6 @@
 """A variational autoencoder on scikit-learn's digits, in plain functions of parameters; it draws new digits at the end.
 
-    python examples/vae.py --epochs 100
+Run `python examples/vae.py --epochs 100`.
 
 The twin in PyTorch is vae_torch.py; both start from the same weights, those of `torch.manual_seed(seed)`.
 """

@@ -1,6 +1,6 @@
 """The twin of vae.py in PyTorch: the same network, weights to start from, images and optimizer.
 
-python examples/vae_torch.py --epochs 100
+Run `python examples/vae_torch.py --epochs 100`.
 """
 
 import numpy as np

@@ -33,12 +33,13 @@ def as_a_reader_runs_it():
 
 @pytest.fixture
 def small(monkeypatch):
-    """Little text and small networks, on both sides."""
+    """Little text and small networks that learn fast, on both sides."""
     (x, y), (x_test, y_test) = lstm.load()
     few = (x[:640], y[:640]), (x_test[:64], y_test[:64])
     for module in (lstm, lstm_torch):
         monkeypatch.setattr(module, "load", lambda: few)
         monkeypatch.setattr(module, "LR", 0.03)
+    monkeypatch.setattr(char_gpt, "EVERY", 10)
     for module, name, sizes in (
         (lstm, "tagger", SMALL_LSTM), (lstm_torch, "Tagger", SMALL_LSTM),
         (char_gpt, "gpt", SMALL_GPT), (char_gpt_torch, "GPT", SMALL_GPT),
@@ -88,14 +89,14 @@ def test_digits_cnn(capsys):
 
 
 def test_char_gpt(small, capsys, tmp_path):
-    before, after = char_gpt.main(steps=50, curve=tmp_path / "curve.svg")
+    before, after = char_gpt.main(steps=20, curve=tmp_path / "curve.svg")
     assert after < before - 0.5
     passage = capsys.readouterr().out.split("curve.svg\n")[1]
     assert passage.startswith("\nThe statement ")
     assert len(passage) == len("\nThe statement ") + 400 + 1
     points = ElementTree.parse(tmp_path / "curve.svg").findall(".//{*}g[@id='axes_1']//{*}path")
-    assert max(path.get("d", "").count("L") for path in points) > 30  # the loss, and not the axes alone
-    before, after = char_gpt_torch.main(steps=50)
+    assert max(path.get("d", "").count("L") for path in points) >= 10  # the curve, and not the axes alone
+    before, after = char_gpt_torch.main(steps=20)
     assert after < before - 0.5
 
 
@@ -107,15 +108,19 @@ def test_windows_are_followed_by_what_comes_next():
     assert "".join(char_gpt.LETTERS[c] for c in x[0]) in "".join(char_gpt.LETTERS[c] for c in text)
 
 
-def test_the_gpt_writes_by_what_it_sees(small):
-    """Where only one letter is possible it is that one, also when the text is longer than what is seen."""
+@pytest.mark.parametrize("length", [1, 63, 64, 70])
+def test_the_gpt_writes_by_the_last_letter(small, length):
+    """A network that is made to say the letter after the one it reads counts on, also beyond what it sees at once."""
     net = char_gpt.gpt()
     params, _ = net.init(random.TorchGenerator(0))
-    params["head"] = {"weight": 0 * params["head"]["weight"], "bias": np.full(96, -1e9, "float32")}
-    params["head"]["bias"][5] = 0
-    prompt = np.arange(70)
-    text = char_gpt.write(net, params, jax.random.key(0), prompt, count=3)
-    assert text.tolist() == [*range(70), 5, 5, 5]
+    params = jax.tree.map(np.array, params)
+    for branch in (params["blocks"]["0"]["attention"]["proj"], params["blocks"]["0"]["mlp"]["2"], params["places"]):
+        branch.update(jax.tree.map(np.zeros_like, branch))
+    letters = params["tokens"]["weight"]
+    normal = (letters - letters.mean(1, keepdims=True)) / letters.std(1, keepdims=True)
+    params["head"] = {"weight": np.roll(100 * normal, 1, axis=0), "bias": np.zeros(96, "float32")}
+    text = char_gpt.write(net, params, jax.random.key(0), np.arange(length), count=3)
+    assert text[: length + 3].tolist() == [*range(length + 3)]
 
 
 def test_the_gpt_sees_nothing_that_comes_later(small):
@@ -130,11 +135,11 @@ def test_the_gpt_sees_nothing_that_comes_later(small):
 
 def test_lstm(small, capsys):
     (x, y), _ = lstm.load()
-    f1 = lstm.main(epochs=6)
+    f1 = lstm.main(epochs=3)
     assert f1 > 0.2
     printed = capsys.readouterr().out
     assert f"F1 of spaces {f1:.4f}" in printed
-    assert lstm_torch.main(epochs=6) > 0.2
+    assert lstm_torch.main(epochs=3) > 0.2
     assert lstm.spaced(x[0], y[0]).replace(" ", "") == lstm.spaced(x[0], 0 * y[0])
 
 
