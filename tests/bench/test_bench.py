@@ -16,7 +16,7 @@ from fnlearn.bench import jax_side, sweep, torch_side, worker
 from fnlearn.bench.case import Case
 from fnlearn.bench.models import MODELS
 
-FIRST = ("notes", "gpt")
+FIRST = ("notes",)
 ALL = [model.name if model.name in FIRST else pytest.param(model.name, marks=pytest.mark.exhaustive)
        for model in MODELS]  # fmt: skip
 

@@ -118,6 +118,7 @@ def test_limits():
         assert (sending <= computing and count <= 2**18 / 2048) == (count == few)
 
 
+@pytest.mark.exhaustive
 def test_a_process_compiles_for_devices_that_are_not_there():
     found = plan([8], SMALL)  # whose four heads can't be split over eight
     assert [row["layout"] for row in found] == ["data", "fsdp"]
