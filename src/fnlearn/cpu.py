@@ -121,7 +121,12 @@ def _running() -> bool:
 
 
 def known_to_jaxlib(*words: str) -> bool:
-    """Whether all of the words stand in jaxlib's library; an unknown flag would end the process."""
+    """Whether all of the words stand in jaxlib's library: an unknown flag would end the process.
+
+    Args: words: names of XLA's flags, without dashes, or of their values.
+    Returns: whether it has them all.
+    Raises: nothing.
+    """
     spec = importlib.util.find_spec("jaxlib")
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
     libraries = [path for folder in folders for path in folder.glob("*.so") if path.stat().st_size > 1e7]

@@ -23,10 +23,12 @@ ALL = [model.name if model.name in FIRST else pytest.param(model.name, marks=pyt
 
 @pytest.fixture(autouse=True)
 def standard():
-    """Torch's threads as they were: the side sets them."""
-    before = torch_side.torch.get_num_threads()
+    """Torch's threads and its precision as they were: the side sets them."""
+    torch = torch_side.torch
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     yield
-    torch_side.torch.set_num_threads(before)
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(precision)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -65,7 +65,7 @@ def label(value):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("name", "options"), [*DATABASE, *MORE], ids=label)
 def test_trajectory(name, options, dtype):
-    """float64 to 1e-12 of the way, float32 by the yardstick."""
+    """float64 to 1e-12 of the way, but for Muon; float32 by the yardstick."""
     check(name, options, dtype, torch_run(name, options, "float64"))
 
 
@@ -73,7 +73,8 @@ def check(name, options, dtype, wide):
     with precision("float64" if dtype in WIDE else dtype):
         found = jax_run(name, options, dtype)
     if dtype in WIDE:
-        assert apart(wide, found, start(name, dtype == "complex128")) < WITHIN
+        near = 1e-3 if name == "muon" else WITHIN  # whose bfloat16 moves in jumps, as a sum's order decides
+        assert apart(wide, found, start(name, dtype == "complex128")) < near
     else:
         assert_equivalent(torch_run(name, options, dtype), found, wide)
 
