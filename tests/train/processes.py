@@ -104,6 +104,8 @@ def forked(count, devices, work):
             try:
                 joined(rank, count, port, devices)
                 work(rank, begin)
+                if count > 1:
+                    jax.distributed.shutdown()  # waits for the others, who may still read what was sent last
                 os._exit(0)
             except BaseException:
                 traceback.print_exc()
