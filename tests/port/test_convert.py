@@ -242,6 +242,23 @@ def test_torch_is_as_before():
     assert Own.apply(torch.ones(1)) == 1
 
 
+class NormWithoutGradient(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        with torch.no_grad():
+            return self.norm(x)
+
+
+def test_a_normalisation_without_gradient_has_none():
+    made = port.convert(NormWithoutGradient(), (torch.randn(3, 4),))
+    x = jnp.arange(12.0).reshape(3, 4)
+    slopes = jax.grad(lambda params: made.apply(params, made.buffers, x, train=True)[0].sum())(made.params)
+    assert not any(slope.any() for slope in jax.tree.leaves(slopes))
+
+
 class RMSNorm(nn.Module):
     def __init__(self):
         super().__init__()

@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from fnlearn.port.drawing import draws, with_key
@@ -131,20 +132,17 @@ class _Body:
         """A normalisation that keeps running statistics: its buffers go in and come out, unless it is never trained."""
         update = next(op for op in inst.body if isinstance(op, Op) and op.name == "F.batch_norm_update")
         x, mean, var, weight, bias, training, _, eps = update.args
-        given = Op("F.batch_norm", (x, mean, var, weight, bias), {"eps": eps}, inst.outs, inst.where, inst.path)
-        result: Any = inst.outs
-        buffers: Any = None
-        if training is not False:
-            buffers, before = Val((), ""), self.tree("buffers", inst.path)
-            result = (inst.outs, self._new_state(inst.path))
-            options = {"training": training, "momentum": inst.module.momentum, "eps": eps}
-            given = Op("F.batch_norm_tracked", (x, buffers, weight, bias), options, result, inst.where, inst.path)
-        row = row_of(given.name)
-        assert row is not None
-        expression = written(given, row)
-        assert isinstance(expression, ast.expr)
-        expression = Replaced(lambda val: before if val is buffers else None).visit(expression)
-        self.statements.append(Statement(result, inst.where, self._resolved(expression)))
+        called = partial(Op, where=inst.where, module=inst.path, stopped=update.stopped)
+        if training is False:
+            self._op(called("F.batch_norm", (x, mean, var, weight, bias), {"eps": eps}, inst.outs))
+            return
+        buffers, before = Val((), ""), self.tree("buffers", inst.path)
+        outs = (inst.outs, self._new_state(inst.path))
+        options = {"training": training, "momentum": inst.module.momentum, "eps": eps}
+        self._op(called("F.batch_norm_tracked", (x, buffers, weight, bias), options, outs))
+        statement = self.statements[-1]
+        assert statement.whole is not None
+        statement.whole = Replaced(lambda val: before if val is buffers else None).visit(statement.whole)
 
     def _new_state(self, path: str) -> Val:
         """What a call made of the buffers under a path."""
