@@ -12,7 +12,6 @@ from typing import Any
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Op, Opaque, Sym, Val
 from fnlearn.port.merge import Mode
-from fnlearn.port.source import said
 from fnlearn.port.table import IRRELEVANT, Arguments, Dtype, Row, Weights, bound, ndim
 
 __all__ = [
@@ -36,7 +35,7 @@ ONE_FOR_ALL = {"stride", "padding", "dilation", "kernel_size", "output_padding",
 def written(op: Op, row: Row) -> ast.expr | list[ast.expr]:
     """The expression of a call, or a list with one for each of its outputs."""
     values = bound(op, row)
-    values._text = said(op.where)
+    values._where = op.where
     if "dtype" in row.signature.parameters and "device" in row.signature.parameters:
         values.dtype = _made_dtype(op, values)
     template = row.template(values) if callable(row.template) else row.template

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from fnlearn.port.graph import Val
-from fnlearn.port.table import Dtype, ndim, row, with_
+from fnlearn.port.table import ndim, row, with_
 
 # single numbers and dtypes
 
@@ -30,54 +29,19 @@ row(
     _to_copy,
 )
 
-# reductions of everything take a dtype where those along dimensions take these
-
-
-def _of_all(name: str) -> Callable[[Any], str]:
-    def template(a: Any) -> str:
-        cast = "" if a.dtype is None else f".astype({_dtype(a)})"
-        axes = "" if a.dim in (None, (), []) else "axis=dim, "
-        return f"input{cast}.{name}({axes}keepdims=keepdim)"
-
-    return template
-
-
-def _dtype(a: Any) -> str:
-    a.to = Dtype(str(a.dtype).removeprefix("torch."))
-    return "to"
-
-
-for _name in ("sum", "mean", "prod"):
-    row(f"aten.{_name}", "input, dim=None, keepdim=False, *, dtype=None", _of_all(_name))
-row("aten.var", "input, dim=None, correction=None, keepdim=False", lambda a: _var(a))
-
-
-def _var(a: Any) -> str:
-    a.correction = 1 if a.correction is None else int(a.correction) if isinstance(a.correction, bool) else a.correction
-    axes = "" if a.dim in (None, (), []) else "axis=dim, "
-    return f"input.var({axes}ddof=correction, keepdims=keepdim)"
-
+# functions under other names
 
 row("aten._softmax", "input, dim, half_to_float", "F.softmax(input, dim)")
 row("aten._log_softmax", "input, dim, half_to_float", "F.log_softmax(input, dim)")
 
 # places
 
-row("aten.expand", "input, size, *, implicit=False", lambda a: _expand(a))
 row("aten.index", "input, indices", lambda a: with_(a, at=_places(a.indices), then="input[at]"))
 row(
     "aten.embedding",
     "weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False",
     lambda a: with_(a, pad=None if a.padding_idx < 0 else a.padding_idx, then="F.embedding(indices, weight, pad)"),
 )
-
-
-def _expand(a: Any) -> str:
-    missing = len(a.size) - ndim(a.input)
-    a.shape = tuple(
-        a.input.shape[i - missing] if size == -1 and i >= missing else size for i, size in enumerate(a.size)
-    )
-    return "jnp.broadcast_to(input, shape)"
 
 
 def _places(indices: Any) -> Any:
@@ -177,8 +141,6 @@ row(
 
 # distances and waves
 
-row("aten._cdist_forward", "x1, x2, p, compute_mode=None",
-    "jnp.linalg.vector_norm(x1[..., :, None, :] - x2[..., None, :, :], axis=-1, ord=p)")  # fmt: skip
 row("aten._pdist_forward", "input, p=2.0", "F.pdist(input, p)")
 
 SCALED = {0: "backward", 1: "ortho", 2: "forward"}  # how torch counts what is divided on the way out
@@ -191,19 +153,16 @@ def _r2c(a: Any) -> str:
 
 def _c2c(a: Any) -> str:
     a.axes = tuple(a.dim)
-    a.norm = SCALED[a.normalization if a.forward else 2 - a.normalization if a.normalization != 1 else 1]
+    a.norm = SCALED[a.normalization if a.forward else 2 - a.normalization]
     return f"jnp.fft.{'fftn' if a.forward else 'ifftn'}(input, axes=axes, norm=norm)"
 
 
 def _c2r(a: Any) -> str:
-    a.axes, a.norm = tuple(a.dim), SCALED[2 - a.normalization if a.normalization != 1 else 1]
-    whole = isinstance(a.input, Val)
-    assert whole
+    a.axes, a.norm = tuple(a.dim), SCALED[2 - a.normalization]
     a.s = (*(a.input.shape[d] for d in a.axes[:-1]), a.last_dim_size)
     return "jnp.fft.irfftn(input, s=s, axes=axes, norm=norm)"
 
 
-row("aten._conj aten._conj_physical", "input", "jnp.conj(input)")
 row("aten._fft_r2c", "input, dim, normalization, onesided", _r2c)
 row("aten._fft_c2c", "input, dim, normalization, forward", _c2c)
 row("aten._fft_c2r", "input, dim, normalization, last_dim_size", _c2r)

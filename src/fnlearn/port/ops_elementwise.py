@@ -18,6 +18,7 @@ for _other, _name in {
     "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",
     "arctanh": "atanh", "fix": "trunc", "special.exp2": "exp2", "special.expm1": "expm1", "special.log1p": "log1p",
     "__abs__": "abs", "conj_physical": "conj", "resolve_conj": "positive", "angle": "angle", "sgn": "sign",
+    "_conj": "conj", "_conj_physical": "conj",
 }.items():  # fmt: skip
     row(_other, "input", f"jnp.{_name}(input)")
 row("neg __neg__", "input", "-input")

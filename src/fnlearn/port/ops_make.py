@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from fnlearn.port.graph import Val
+from fnlearn.port.source import said
 from fnlearn.port.table import Dtype, ndim, row, sizes, with_
 
 # made from nothing; the dtype is that of what torch made
@@ -118,7 +119,7 @@ def _to(a: Any) -> str:
     wanted = [v for v in (*a.args, *a.kwargs.values()) if str(v).startswith("torch.") and not hasattr(v, "type")]
     others = [v for v in (*a.args, *a.kwargs.values()) if isinstance(v, Val)]
     dtype = str(wanted[0]).removeprefix("torch.") if wanted else others[0].dtype if others else a.input.dtype
-    return _as(dtype, a) if wanted and dtype in a._text else _like(a, dtype)
+    return _as(dtype, a) if wanted and dtype in said(a._where) else _like(a, dtype)
 
 
 def _like(a: Any, dtype: str) -> str:

@@ -49,7 +49,7 @@ row(
 row("cross", "input, other, dim=-1", "jnp.cross(input, other, axis=dim)")
 row("linalg.cross", "input, other, *, dim=-1", "jnp.cross(input, other, axis=dim)")
 row(
-    "cdist",
+    "cdist _cdist_forward",
     "x1, x2, p=2.0, compute_mode=None",
     "jnp.linalg.vector_norm(x1[..., :, None, :] - x2[..., None, :, :], axis=-1, ord=p)",
 )

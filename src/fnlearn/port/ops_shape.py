@@ -17,7 +17,7 @@ def _reshape(a: Any) -> str:
 
 row("reshape view", "input, *shape", _reshape)
 row("reshape_as view_as", "input, other", "input.reshape(other.shape)")
-row("expand", "input, *size", lambda a: _expand(a))
+row("expand", "input, *size, implicit=False", lambda a: _expand(a))
 row("expand_as", "input, other", "jnp.broadcast_to(input, other.shape)")
 row("broadcast_to", "input, size", lambda a: _expand(a))
 

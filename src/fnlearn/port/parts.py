@@ -1,6 +1,7 @@
 """A call without a row, as the core operations of ATen that torch makes of it."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,8 +23,8 @@ class Parts(TorchDispatchMode):
 
     def __init__(self, record: Callable[[str, Any, Any, Any], Any]):
         super().__init__()
-        self.record, self.missing = record, list[str]()
-        self.table = core_aten_decompositions()
+        self.record = record
+        self.missing: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """What the operation gives, recorded."""
@@ -33,7 +34,7 @@ class Parts(TorchDispatchMode):
             return func(*args, **kwargs)
         if row_of(functional(name)) is None:
             with self:
-                parts = self.table[func](*args, **kwargs) if func in self.table else func.decompose(*args, **kwargs)
+                parts = _table().get(func, func.decompose)(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
             self.missing.append(name)
@@ -42,7 +43,14 @@ class Parts(TorchDispatchMode):
 
 def changed(func: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
     """The arguments that an operation of ATen changes in place."""
-    named = zip(func._schema.arguments, args, strict=False)
-    given = [(argument, value) for argument, value in named]
-    given += [(argument, kwargs[argument.name]) for argument in func._schema.arguments if argument.name in kwargs]
-    return [value for argument, value in given if argument.alias_info is not None and argument.alias_info.is_write]
+    arguments = func._schema.arguments
+    given = {argument.name: value for argument, value in zip(arguments, args, strict=False)} | kwargs
+    written = [
+        argument.name for argument in arguments if argument.alias_info is not None and argument.alias_info.is_write
+    ]
+    return [given[name] for name in written if name in given]
+
+
+@cache
+def _table() -> dict[Any, Any]:
+    return dict(core_aten_decompositions().items())  # its own `get` misses what it has not loaded yet

@@ -93,8 +93,8 @@ def find_nonfinite(function: Callable[..., Any], params: Any, *args: Any) -> Non
 
         find_nonfinite(jax.value_and_grad(loss), params, batch)
 
-    The function is computed again, one operation at a time. Infinities that were there by intent, such as a mask's, are
-    not told, nor are those that reach no result.
+    The function is computed again, and the results of every operation are looked at. Infinities that were there by
+    intent, such as a mask's, are not told, nor are those that reach no result.
 
     Args: function: pure, of arrays. params: a tree, whose names tell the layer. args: whatever else it takes.
     Returns: what made it, or None where all results are finite, or are not because infinities were put in.
