@@ -7,6 +7,7 @@ import torch
 from benchmarks import machine
 from benchmarks.harness import Run
 from benchmarks.port.models import Row
+from benchmarks.torch_sgd import sgd
 
 LR = 0.01
 
@@ -31,16 +32,4 @@ def _run(row: Row, dtype: torch.dtype, compiled: bool) -> Run:
         return row.loss(module(*given), *targets)
 
     loss_of = torch.compile(forward, dynamic=False) if compiled else forward
-
-    def run(steps: int) -> torch.Tensor:
-        module.load_state_dict(drawn)
-        optimizer, losses = torch.optim.SGD(module.parameters(), lr=LR), []
-        for _ in range(steps):
-            optimizer.zero_grad()
-            value = loss_of(*inputs)
-            value.backward()
-            optimizer.step()
-            losses.append(value.detach())
-        return torch.stack(losses)
-
-    return run
+    return sgd(module, drawn, loss_of, [inputs], LR)

@@ -1,12 +1,11 @@
 """Training in PyTorch: eager, and with forward and loss compiled."""
 
-from typing import Any
-
 import torch
 from torch.nn import functional as F
 
 from benchmarks import machine
 from benchmarks.harness import Run
+from benchmarks.torch_sgd import sgd
 from benchmarks.train.models import LR, MAKE, MOMENTUM, Row, batch, numbers, table, weights
 from fnlearn.bench.models import notes
 from fnlearn.bench.torch_side import KIT
@@ -32,19 +31,7 @@ def _steps(row: Row, dtype: torch.dtype, compiled: bool) -> Run:
         return F.cross_entropy(out.reshape(-1, out.shape[-1]), target)
 
     loss_of = torch.compile(loss, dynamic=False) if compiled else loss
-
-    def run(steps: int) -> torch.Tensor:
-        module.load_state_dict(first)
-        optimizer, losses = torch.optim.SGD(module.parameters(), LR, MOMENTUM), []
-        for _ in range(steps):
-            optimizer.zero_grad()
-            value = loss_of(x)
-            value.backward()
-            optimizer.step()
-            losses.append(value.detach())
-        return torch.stack(losses)
-
-    return run
+    return sgd(module, first, loss_of, [(x,)], LR, MOMENTUM)
 
 
 def epochs(dtype: torch.dtype = torch.float32) -> Run:
@@ -53,16 +40,7 @@ def epochs(dtype: torch.dtype = torch.float32) -> Run:
     first = {name: torch.from_numpy(x) for name, x in numbers(notes).items()}
     x, y = (torch.from_numpy(array).to(device, dtype) for array in table())
 
-    def run(count: int) -> Any:
-        module.load_state_dict(first)
-        optimizer, losses = torch.optim.SGD(module.parameters(), LR, MOMENTUM), []
-        for _ in range(count):
-            for rows, target in zip(x.split(32), y.split(32), strict=True):
-                optimizer.zero_grad()
-                value = F.binary_cross_entropy(module(rows), target)
-                value.backward()
-                optimizer.step()
-                losses.append(value.detach())
-        return torch.stack(losses)
+    def loss(rows: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return F.binary_cross_entropy(module(rows), target)
 
-    return run
+    return sgd(module, first, loss, [*zip(x.split(32), y.split(32), strict=True)], LR, MOMENTUM)
