@@ -9,9 +9,11 @@ import torch
 from torch.overrides import resolve_name
 
 from fnlearn.port.errors import PortError
-from fnlearn.port.graph import Inst, Where, mapped
+from fnlearn.port.graph import Inst, Val, Where, mapped
 
 __all__ = [
+    "NORM_ARGUMENTS",
+    "UPDATES",
     "api_name",
     "bound",
     "functional",
@@ -19,6 +21,7 @@ __all__ = [
     "recurrent",
     "refuse_tensor",
     "rewrite",
+    "running",
     "storage",
     "where",
 ]
@@ -44,6 +47,16 @@ def api_name(func: Any) -> str:
             name = short + name.removeprefix(prefix)
             break
     return name.removesuffix(".__get__")
+
+
+UPDATES = ("F.batch_norm", "F.instance_norm")
+NORM_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias")
+
+
+def running(before: Any) -> bool:
+    """Whether a normalisation was given running statistics."""
+    given = dict(zip(NORM_ARGUMENTS, before[0], strict=False)) | before[1]
+    return isinstance(given.get("running_mean"), Val) and given["running_mean"].kind != "constant"
 
 
 FILLS = {"normal_": "fill_normal"}  # torch.normal takes other arguments
@@ -124,8 +137,6 @@ def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
 def recurrent(args: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
     """What a recurrent network returns, by its shapes alone: torch's own function wants to know the batch's size."""
     x, state, _, _, _, _, _, bidirectional, *_ = args
-    if isinstance(state, torch.Tensor) and not state.dtype.is_floating_point:
-        raise PortError("packed sequences are not ported; pass padded ones, and mask what is beyond the ends")
     states = state if isinstance(state, tuple | list) else (state,)
     out = x.new_empty((*x.shape[:-1], states[0].shape[-1] * (1 + bidirectional)))
     return out, *(torch.empty_like(part) for part in states)

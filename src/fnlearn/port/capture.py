@@ -30,7 +30,7 @@ from torch.nn.utils.stateless import _reparametrize_module
 from torch.overrides import TorchFunctionMode
 from torch.utils._sympy.printers import PythonPrinter
 
-from fnlearn.port import calls, parts
+from fnlearn.port import calls, packed, parts
 from fnlearn.port.calls import api_name, leaves, storage
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
@@ -49,14 +49,6 @@ DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, Gua
 
 
 Dims = Container[int]  # which of an input's dimensions are symbols
-UPDATES = ("F.batch_norm", "F.instance_norm")
-NORM_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias")
-
-
-def _running(before: Any) -> bool:
-    """Whether a normalisation was given running statistics."""
-    given = dict(zip(NORM_ARGUMENTS, before[0], strict=False)) | before[1]
-    return isinstance(given.get("running_mean"), Val) and given["running_mean"].kind != "constant"
 
 
 class Trace:
@@ -82,11 +74,14 @@ def trace(
     def given(leaf: Any) -> Any:
         return recorder.faked(leaf, dynamic) if isinstance(leaf, torch.Tensor) else leaf
 
+    packed.refuse((args, kwargs), "an input is")
     # lists and the like are passed on as they are, with other leaves
     inputs = torch.utils._pytree.tree_map(given, (args, dict(kwargs)))
-    with torch.enable_grad(), patched(recorder), fake_mode, _reparametrize_module(module, recorder.state):
+    state = _reparametrize_module(module, recorder.state)
+    with torch.enable_grad(), patched(recorder), packed.kept_padded(recorder.place), fake_mode, state:
         with recorder:
-            module(*inputs[0], **inputs[1])
+            out = module(*inputs[0], **inputs[1])
+        packed.refuse(out, "the model returns")
         recorder.note_reassigned(module)
         recorder.settle_sizes(env)
     return Trace(recorder.root, recorder.sizes, recorder.held)
@@ -98,6 +93,7 @@ class _Recorder(TorchFunctionMode):
         self.fake_mode = fake_mode
         self.stack: list[Inst] = []
         self.root: Any = None
+        self.lengths: torch.Tensor | None = None  # of the sequences that a recurrent network is given
         self.quiet = 0
         self.inside = False  # of a function of torch's
         self.alive: list[Any] = []  # so that an id is one object's for the whole trace
@@ -258,6 +254,8 @@ class _Recorder(TorchFunctionMode):
             raise PortError(f"{self._place(where)}: {name}() needs a tensor's numbers, which a traced program has not")
         args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
         before = self.frozen((args, kwargs), where)
+        if name in RECURRENT and self.lengths is not None:
+            before = before[0], before[1] | {"lengths": self._val(self.lengths, where)}
         tensors = [leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         versions = [tensor._version for tensor in tensors]
         if row_of(calls.functional(name)) is None and not name.endswith("__set__"):
@@ -268,7 +266,7 @@ class _Recorder(TorchFunctionMode):
         self.inside = False
         changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
         changed = [t for t in changed if id(t) == id(tensors[0])] or changed[:1]
-        if name in UPDATES and _running(before):
+        if name in calls.UPDATES and calls.running(before):
             out = self._record_update(name, before, out, args, kwargs, where)
         elif changed:
             if isinstance(out, torch.Tensor) and out is not changed[0]:
@@ -336,8 +334,8 @@ class _Recorder(TorchFunctionMode):
 
     def _record_update(self, name: str, before: Any, out: Any, args: Any, kwargs: Any, where: Where) -> Any:
         """A normalisation called as a function, which changes the running statistics it is given."""
-        given = dict(zip(NORM_ARGUMENTS, args, strict=False)) | kwargs
-        frozen = dict(zip(NORM_ARGUMENTS, before[0], strict=False)) | before[1]
+        given = dict(zip(calls.NORM_ARGUMENTS, args, strict=False)) | kwargs
+        frozen = dict(zip(calls.NORM_ARGUMENTS, before[0], strict=False)) | before[1]
         new = [Val(frozen[n].shape, frozen[n].dtype) for n in ("running_mean", "running_var")]
         self.every += new
         op = self._op(f"{name}_update", (), frozen, (self._bind(out), *new), where)
@@ -412,6 +410,8 @@ class _Recorder(TorchFunctionMode):
         try:
             if type(module) in NORMS and module.track_running_stats and module.running_mean is not None:
                 out = self._norm(original, module, args, kwargs, where)
+            elif isinstance(module, torch.nn.RNNBase) and args and isinstance(args[0], packed.Padded):
+                out = packed.call(self, original, module, args, kwargs)
             else:
                 out = original(module, *args, **kwargs)
             inst.outs = self.frozen(out, where)
@@ -489,6 +489,8 @@ class _Recorder(TorchFunctionMode):
                 self.vals[id(value)].names.setdefault(id(owner), name)
             elif isinstance(value, torch.SymInt) and isinstance(size := self._size(value), Sym):
                 self.sizes.setdefault((id(owner), size.text), name)
+            elif isinstance(value, packed.Padded):
+                self.vals[id(value[0])].names.setdefault(id(owner), name)
             elif isinstance(value, list | tuple) and len(value) < 64:
                 for i, item in enumerate(value):
                     if isinstance(item, torch.Tensor) and id(item) in self.vals:

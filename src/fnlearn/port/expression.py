@@ -138,7 +138,8 @@ def _made_dtype(op: Op, values: SimpleNamespace) -> Dtype | None:
     if str(op.kwargs.get("dtype")) == f"torch.{out}" and "float" in out:
         return Dtype(out, as_given=True)
     like = getattr(values, "input", None)
-    if op.name.endswith("_like") and isinstance(like, Val) and like.dtype == out:
+    named = "new_" in op.name and op.kwargs.get("dtype") is not None
+    if ("_like" in op.name or "new_" in op.name) and isinstance(like, Val) and like.dtype == out and not named:
         return None
     return None if out == "int64" and op.name == "arange" else Dtype(out)
 
@@ -148,11 +149,29 @@ def worked_out(text: str) -> ast.expr:
     return _Symbols().visit(ast.parse(text, mode="eval").body)
 
 
+def _opposite(term: ast.expr) -> ast.expr | None:
+    """The product without its sign, where it has one."""
+    match term:
+        case ast.BinOp(ast.UnaryOp(ast.USub(), ast.Constant(1)), ast.Mult(), size):
+            return size
+        case ast.BinOp(ast.UnaryOp(ast.USub(), number), ast.Mult(), size):
+            return ast.BinOp(number, ast.Mult(), size)
+    return None
+
+
 class _Symbols(ast.NodeTransformer):
     def visit_Name(self, name: ast.Name) -> ast.expr:
         if name.id not in ("math", "min", "max", "int", "float", "round"):
             name.sym = name.id  # type: ignore[attr-defined]
         return name
+
+    def visit_BinOp(self, sum_: ast.BinOp) -> ast.expr:
+        """What is added is taken away where it is multiplied by a negative number: 9 - t, not 9 + -1 * t."""
+        self.generic_visit(sum_)
+        for one, other in ((sum_.right, sum_.left), (sum_.left, sum_.right)):
+            if isinstance(sum_.op, ast.Add) and (size := _opposite(one)) is not None:
+                return ast.BinOp(other, ast.Sub(), size)
+        return sum_
 
 
 def _filled(text: str, values: SimpleNamespace, row: Row) -> ast.expr:

@@ -14,7 +14,8 @@ from fnlearn.port.table import Dtype, ndim, row, sizes, with_
 def _filled(call: str, value: str = "") -> Callable[[Any], str]:
     def template(a: Any) -> str:
         a.size = sizes(a.size)
-        return f"jnp.{call}(size{value}, dtype)"
+        dtype = "input.dtype" if a.dtype is None and hasattr(a, "input") else "dtype"
+        return f"jnp.{call}(size{value}, {dtype})"
 
     return template
 
@@ -38,7 +39,11 @@ row("eye", f"n, m=None, *, {MADE}", "jnp.eye(n, m, dtype=dtype)")
 row("linspace", f"start, end, steps, *, {MADE}", "jnp.linspace(start, end, steps, dtype=dtype)")
 row("scalar_tensor", f"value, *, {MADE}", "jnp.asarray(value, dtype)")
 row("tensor as_tensor asarray", f"value, *, {MADE}", "jnp.asarray(value, dtype)")
-row("new_tensor", f"input, value, *, {MADE}", "jnp.asarray(value, dtype)")
+row(
+    "new_tensor",
+    f"input, value, *, {MADE}",
+    lambda a: f"jnp.asarray(value, {'input.dtype' if a.dtype is None else 'dtype'})",
+)
 
 
 def with_args(a: Any) -> Any:

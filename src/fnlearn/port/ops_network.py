@@ -54,7 +54,7 @@ row(
     "jnp.linalg.vector_norm(x1[..., :, None, :] - x2[..., None, :, :], axis=-1, ord=p)",
 )
 
-# recurrent networks: torch passes the weights as a list, with or without sizes of a packed batch
+# recurrent networks: torch passes the weights as a list; lengths are those of sequences that were packed
 
 OPTIONS = {
     "has_biases": True,
@@ -72,13 +72,14 @@ def _recurrent(name: str, a: Any) -> str:
     if all(h.zeros for h in values(a.hx)):  # the module's own, when it is given none
         a.hx = None
     a.params = Weights(a.params)
-    return f"F.{name}(input, hx, params, {', '.join(f'{n}={n}' for n in OPTIONS)})"
+    lengths = "" if a.lengths is None else ", lengths=lengths"
+    return f"F.{name}(input, hx, params, {', '.join(f'{n}={n}' for n in OPTIONS)}{lengths})"
 
 
 for _name in RECURRENT:
     row(
         _name,
-        f"input, hx, params, {', '.join(f'{n}={default}' for n, default in OPTIONS.items())}",
+        f"input, hx, params, {', '.join(f'{n}={default}' for n, default in OPTIONS.items())}, lengths=None",
         partial(_recurrent, _name),
         random=True,
     )
