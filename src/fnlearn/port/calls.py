@@ -6,12 +6,15 @@ from types import FrameType
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.overrides import resolve_name
 
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Val, Where, mapped
 
 __all__ = [
+    "DATA_DEPENDENT",
     "NORM_ARGUMENTS",
     "UPDATES",
     "api_name",
@@ -49,6 +52,7 @@ def api_name(func: Any) -> str:
     return name.removesuffix(".__get__")
 
 
+DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
 UPDATES = ("F.batch_norm", "F.instance_norm")
 NORM_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias")
 

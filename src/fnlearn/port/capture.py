@@ -14,23 +14,13 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensor,
-    FakeTensorMode,
-)
-from torch.fx.experimental.symbolic_shapes import (
-    DimDynamic,
-    GuardOnDataDependentSymNode,
-    ShapeEnv,
-    StatelessSymbolicContext,
-)
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 from torch.nn.utils.stateless import _reparametrize_module
 from torch.overrides import TorchFunctionMode
 from torch.utils._sympy.printers import PythonPrinter
 
-from fnlearn.port import calls, packed, parts
+from fnlearn.port import calls, packed, parts, views
 from fnlearn.port.calls import api_name, leaves, storage
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
@@ -45,7 +35,6 @@ SILENT = {"requires_grad_", "requires_grad.__set__", "retain_grad", "register_ho
 VALUES_NEEDED = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero"}
 SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 PLAIN = (bool, int, float, complex, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
-DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
 
 
 Dims = Container[int]  # which of an input's dimensions are symbols
@@ -98,8 +87,9 @@ class _Recorder(TorchFunctionMode):
         self.inside = False  # of a function of torch's
         self.alive: list[Any] = []  # so that an id is one object's for the whole trace
         self.vals: dict[int, Val] = {}
-        self.stale: set[int] = set()
-        self.views: dict[int, tuple[torch.Tensor, str, tuple[Any, ...]]] = {}
+        self.stale: set[int] = set()  # what they are a view of was changed
+        self.lost: set[int] = set()  # what was changed is not known
+        self.views: dict[int, tuple[torch.Tensor, str, tuple[Any, ...], dict[str, Any]]] = {}
         self.fakes: dict[int, torch.Tensor] = {}
         self.sizes: dict[tuple[int, str], str] = {}
         self.symbols: dict[Any, Any] = {}
@@ -200,9 +190,9 @@ class _Recorder(TorchFunctionMode):
             if isinstance(size := number(Sym(text)), Sym)
         }
 
-    def _bind(self, tensor: torch.Tensor, kind: str = "value", path: str = "") -> Val:
+    def _bind(self, tensor: torch.Tensor, kind: str = "value", path: str = "", names: Any = ()) -> Val:
         shape = tuple(self._size(size) for size in tensor.shape)
-        val = Val(shape, str(tensor.dtype).removeprefix("torch."), kind, path)
+        val = Val(shape, str(tensor.dtype).removeprefix("torch."), kind, path, dict(names))
         self.alive.append(tensor)
         self.every.append(val)
         self.vals[id(tensor)] = val
@@ -210,7 +200,13 @@ class _Recorder(TorchFunctionMode):
         return val
 
     def _val(self, tensor: torch.Tensor, where: Where) -> Val:
-        if id(tensor) in self.stale:
+        if id(tensor) in self.stale - self.lost and id(tensor) in self.views:  # the same view of what is there now
+            base, kind, args, kwargs = self.views[id(tensor)]
+            op = self._op(kind, (self._val(base, where), *args), kwargs, None, where)
+            old = self.vals[id(tensor)]
+            op.outs = self._bind(tensor, names=old.names)
+            self.stack[-1].body.append(op)
+        if id(tensor) in self.stale | self.lost:
             raise PortError(
                 f"{self._place(where)}: a tensor is used after a view of it, or what it is a view of, was changed in "
                 "place; change a copy, or use the value that the in-place call returns"
@@ -311,9 +307,9 @@ class _Recorder(TorchFunctionMode):
             self.quiet += 1
             base, out = out, torch.ops.aten.alias.default(out)
             self.quiet -= 1
-            self.views[id(out)] = base, "alias", ()
+            self.views[id(out)] = base, "alias", (), {}
         elif isinstance(out, torch.Tensor) and tensors and storage(out) == storage(tensors[0]):
-            self.views[id(out)] = tensors[0], name, before[0][1:]
+            self.views[id(out)] = tensors[0], name, before[0][1:], before[1]
         for leaf in leaves(out):
             if isinstance(leaf, torch.Tensor):
                 self._bind(leaf)
@@ -347,28 +343,29 @@ class _Recorder(TorchFunctionMode):
         return out
 
     def _rebind(self, tensor: torch.Tensor, op: Op, where: Where) -> None:
+        """A tensor's new value, and that of all that it is a view of; other views of it are made anew when used."""
+        shared = {id(t) for t in self.alive if isinstance(t, FakeTensor) and storage(t) == storage(tensor)}
+        self._assign(tensor, op, where)
+        shared.discard(id(tensor))
+        while id(tensor) in self.views:
+            base, kind, args, kwargs = self.views[id(tensor)]
+            written = views.written_back(kind, self._val(base, where), self.vals[id(tensor)], args, kwargs)
+            if written is None:
+                self.lost |= shared
+                break
+            self._assign(base, self._op(*written, {}, None, where), where)
+            shared.discard(id(base))
+            tensor = base
+        self.stale |= {t for t in shared if t in self.vals}
+
+    def _assign(self, tensor: torch.Tensor, op: Op, where: Where) -> None:
         old = self.vals[id(tensor)]
-        op.outs = new = self._bind(tensor)
-        new.names = dict(old.names)
+        op.outs = new = self._bind(tensor, names=old.names)
         self.stack[-1].body.append(op)
         if old.kind in ("param", "constant"):
             raise PortError(f"{self._place(where)}: {old.path!r} is changed in place; only buffers can be")
         if old.path:
             self._write(old.path, new)
-        shared = {id(t) for t in self.alive if isinstance(t, FakeTensor) and storage(t) == storage(tensor)}
-        shared.discard(id(tensor))
-        if id(tensor) in self.views:
-            base, kind, rest = self.views[id(tensor)]
-            shared.discard(id(base))
-            if kind == "alias":
-                self._rebind(base, self._op("alias", (new,), {}, None, where), where)
-            elif kind == "__getitem__":
-                written = self._op("__setitem__", (self.vals[id(base)], *rest, new), {}, None, where)
-                self._rebind(base, written, where)
-            else:
-                shared.add(id(base))
-        self.stale |= {t for t in shared if t not in self.stale and self.vals.get(t) is not None}
-        self.stale.discard(id(tensor))
 
     def _write(self, path: str, val: Val) -> None:
         """A buffer's new value, which leaves the module that was called last."""
@@ -379,8 +376,8 @@ class _Recorder(TorchFunctionMode):
     def _told(self, where: Where, name: str) -> Iterator[None]:
         try:
             yield
-        except (*DATA_DEPENDENT, RuntimeError) as error:
-            if not isinstance(error, DATA_DEPENDENT) and "data is not allocated" not in str(error):
+        except (*calls.DATA_DEPENDENT, RuntimeError) as error:
+            if not isinstance(error, calls.DATA_DEPENDENT) and "data is not allocated" not in str(error):
                 raise
             raise PortError(
                 f"{self._place(where)}: {name} depends on a tensor's numbers, which a traced program has not; "

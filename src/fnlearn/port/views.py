@@ -1,0 +1,46 @@
+"""What a change of a view is to the tensor that it is a view of."""
+
+from typing import Any
+
+from fnlearn.port.graph import Sym, Val
+from fnlearn.port.table import ROWS, along
+
+__all__ = ["written_back"]
+
+SAME_ORDER = {"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as"}
+OWN_INVERSE = {"transpose", "swapaxes", "swapdims", "t", "mT", "T", "adjoint", "mH", "H"}
+
+
+def written_back(
+    kind: str, base: Val, new: Val, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[str, tuple[Any, ...]] | None:
+    """The operation, and its arguments, that makes the base's new value of the view's; None where there is none.
+
+    args and kwargs are those, after the base, with which `kind` made the view.
+    """
+    if kind == "alias":
+        return "alias", (new,)
+    if kind == "__getitem__":
+        return "__setitem__", (base, *args, new)
+    if kind in SAME_ORDER:
+        return "reshape", (new, base.shape)
+    if kind in OWN_INVERSE and not kwargs:
+        return kind, (new, *args)
+    if kind == "permute":
+        given = _bound(kind, base, args, kwargs)["dims"]
+        dims = [d % len(base.shape) for d in (given[0] if isinstance(given[0], tuple | list) else given)]
+        return "permute", (new, tuple(map(dims.index, range(len(dims)))))
+    if kind == "select":
+        given = _bound(kind, base, args, kwargs)
+        return "__setitem__", (base, along(base, given["dim"], given["index"]), new)
+    if kind == "narrow":
+        given = _bound(kind, base, args, kwargs)
+        begin, length = given["start"], given["length"]
+        if isinstance(begin, Sym | Val) or isinstance(length, Sym):
+            return None
+        return "__setitem__", (base, along(base, given["dim"], slice(begin, begin + length)), new)
+    return None
+
+
+def _bound(kind: str, base: Val, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    return ROWS[kind].signature.bind(base, *args, **kwargs).arguments

@@ -1,0 +1,119 @@
+"""Changes in place of views: what they are views of, and its other views, change too."""
+
+import pytest
+import torch
+from torch import nn
+
+from fnlearn import equivalence, port
+
+
+def viewed(x):
+    x = x * 1
+    x.view(-1)[1:4].mul_(2)
+    return x
+
+
+def transposed(x):
+    y = x + 1
+    y.transpose(0, 1).add_(torch.arange(4.0).to(x)[:, None])
+    y.mT[0] = 3
+    return y
+
+
+def permuted(x):
+    y = torch.stack([x, -x])
+    y.permute(2, 0, 1)[1].exp_()
+    return y
+
+
+def selected(x):
+    y = x * x
+    y.select(1, 2).neg_()
+    y.narrow(0, 1, 2).mul_(3)
+    return y
+
+
+def squeezed(x):
+    y = x * 2
+    y.unsqueeze(0).squeeze().flatten().clamp_(max=1)
+    return y
+
+
+def other_views(x):
+    """Both of them see what happens to either, and to what they are views of."""
+    y = x * 1
+    first, turned = y[0], y.t()
+    first.mul_(3)
+    turned[1].sub_(1)
+    y.add_(1)
+    return first, turned, y
+
+
+def of_a_view(x):
+    y = x * 1
+    row = y[1]
+    end = row[2:]
+    row.mul_(2)
+    end.mul_(2)
+    return y, row, end
+
+
+class Running(nn.Module):
+    """A buffer whose column is written, and read by another view."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(4, 3))
+
+    def forward(self, x):
+        rows = self.seen.T
+        self.seen.select(1, 0).copy_(x.mean(0))
+        return x + rows[:1]
+
+
+class Changes(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+@pytest.mark.parametrize(
+    "function", [viewed, transposed, permuted, selected, squeezed, other_views, of_a_view], ids=lambda f: f.__name__
+)
+def test_a_view_that_is_changed_changes_what_it_is_a_view_of(function):
+    torch.manual_seed(0)
+    module, x = Changes(function), torch.randn(3, 4)
+    made = port.convert(module, (x,))
+    both = equivalence.pair(module, made.apply, made.params, made.buffers)
+    for question in (equivalence.forward, equivalence.backward):
+        answer = question(both, (x,))
+        assert answer.ok, answer
+
+
+def test_a_buffer_behind_a_view():
+    module, x = Running(), torch.randn(3, 4)
+    made = port.convert(module, (x,))
+    answer = equivalence.forward(equivalence.pair(module, made.apply, made.params, made.buffers), (x,))
+    assert answer.ok, answer
+
+
+def diagonal(x):
+    y = x * 1
+    y.diagonal().zero_()
+    return y + 1
+
+
+def halves(x):
+    y = x * 1
+    first, _ = y.chunk(2, -1)
+    first.zero_()
+    return y.view(-1)[0]
+
+
+@pytest.mark.parametrize("function", [diagonal, halves], ids=lambda f: f.__name__)
+def test_what_can_not_be_written_back_is_refused_where_it_is_used(function):
+    with pytest.raises(port.PortError, match=r"test_views\.py:\d+, .*used after a view of it"):
+        port.convert(Changes(function), (torch.randn(4, 4),))
