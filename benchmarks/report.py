@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks import figures
+from benchmarks import figures, steps_page
 from benchmarks.figures import times
 from benchmarks.harness import Result
 from benchmarks.ops import page
@@ -29,12 +29,15 @@ def main() -> None:
         results = load(directory)
         single = [result for result in results if result["case"].startswith("ops_")]
         updates = [result for result in results if result["case"].startswith("optim_")]
-        whole = [result for result in results if result not in (*single, *updates)]
+        steps = [result for result in results if result["case"].startswith(("port_", "train_"))]
+        whole = [result for result in results if result not in (*single, *updates, *steps)]
         parts += [machine_line(results)] if results else []
         if whole:
             picture = chart(whole, directory / "ratios.svg").relative_to(HERE).as_posix()
             alt = f"How many times faster fnlearn is, case by case, in {directory.relative_to(HERE).as_posix()}"
             parts += [table(whole), f"![{alt}]({picture})"]
+        if steps:
+            parts.append(steps_page.tables(steps))
         if updates:
             parts.append(optim_page.tables(updates))
         if single:

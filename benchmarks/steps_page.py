@@ -1,0 +1,59 @@
+"""The results of whole training steps in Markdown: models by everybody's means, side by side."""
+
+from benchmarks import figures
+from benchmarks.harness import Result
+
+TORCH, OTHERS = ("eager", "compiled"), ("torchax", "nnx", "equinox")
+NAMES = {"eager": "PyTorch eager", "compiled": "torch.compile", "nnx": "flax nnx"}
+
+
+def tables(results: list[Result]) -> str:
+    """A table for each file of results, with the geometric means: how many times faster fnlearn is than each side."""
+    by_file: dict[str, list[Result]] = {}
+    for result in results:
+        by_file.setdefault(result["file"], []).append(result)
+    return "\n\n".join(_table(each) for each in by_file.values())
+
+
+def _table(results: list[Result]) -> str:
+    sides = [*TORCH, *(name for name in OTHERS if any(_median(result, name) for result in results))]
+    header = ("step", *(NAMES.get(name, name) for name in sides), "fnlearn", "faster than the faster PyTorch")
+    rows = [_row(result, sides) for result in results]
+    means = [figures.geometric_mean(ratios) if (ratios := _ratios(results, (name,))) else None for name in sides]
+    best = figures.geometric_mean(_ratios(results, TORCH))
+    faster = [_times(ratio) for ratio in means]
+    mean = ("fnlearn faster, geometric mean", *faster, "", f"**{figures.times(best)}×**", "")
+    return figures.table((*header, "compiled in: torch, fnlearn"), [*rows, mean])
+
+
+def _row(result: Result, sides: list[str]) -> tuple[str, ...]:
+    if not result["ok"]:
+        return result["title"], *("–",) * (len(sides) + 1), f"**failed**: {'; '.join(result['failures'])}", "–"
+    spans = [_duration(_median(result, name)) for name in (*sides, "fnlearn")]
+    compiled = [result["sides"].get(name, {}).get("compile_seconds") for name in ("compiled", "fnlearn")]
+    seconds = ", ".join("–" if value is None else f"{value:.2g} s" for value in compiled)
+    ratios = _ratios([result], TORCH)
+    return result["title"], *spans, f"**{figures.times(ratios[0])}×**" if ratios else "–", seconds
+
+
+def _ratios(results: list[Result], names: tuple[str, ...]) -> list[float]:
+    """How many times faster fnlearn is than the fastest of these sides, where there are any."""
+    found = []
+    for result in results:
+        there = [seconds for name in names if (seconds := _median(result, name))]
+        ours = _median(result, "fnlearn")
+        if there and ours:
+            found.append(min(there) / ours)
+    return found
+
+
+def _median(result: Result, side: str) -> float | None:
+    return result["sides"].get(side, {}).get("seconds", {}).get("median")
+
+
+def _duration(seconds: float | None) -> str:
+    return "–" if seconds is None else figures.duration(seconds)
+
+
+def _times(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{figures.times(ratio)}×"
