@@ -29,7 +29,11 @@ def main() -> None:
         results = load(directory)
         single = [result for result in results if result["case"].startswith("ops_")]
         updates = [result for result in results if result["case"].startswith("optim_")]
-        steps = [result for result in results if result["case"].startswith(("port_", "train_"))]
+        steps = [
+            result
+            for result in results
+            if result["case"].startswith(("port_", "train_")) and result["case"] != "train_epochs"
+        ]
         whole = [result for result in results if result not in (*single, *updates, *steps)]
         parts += [machine_line(results)] if results else []
         if whole:
