@@ -227,7 +227,7 @@ def port(
         if made.no_training:
             log.print(f"for evaluation alone: {made.no_training}", soft_wrap=True)
         with log.status("proving"):
-            answers = made.save(out)
+            answers = made.save(out, made_by=torch)
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "ruff"):
             raise
