@@ -1,8 +1,8 @@
 """A port as a folder, from Python and from the command line."""
 
 import ast
+import importlib
 import os
-import re
 import subprocess
 import sys
 
@@ -150,30 +150,44 @@ UNMADE = {
 }
 
 
+def asked_of(folder):
+    """What the written test gives to `torch_original` beside the folder, and the names in its text."""
+    nodes = list(ast.walk(ast.parse((folder / "test_equivalence.py").read_text())))
+    (call,) = [n for n in nodes if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "torch_original"]
+    (given,) = [*call.args[1:], *(keyword.value for keyword in call.keywords)]
+    return ast.literal_eval(given), {n.id for n in nodes if isinstance(n, ast.Name)}
+
+
 @pytest.mark.parametrize("name", UNMADE)
 def test_a_model_that_can_t_be_made_is_not_asked(name, tmp_path):
     """Why not is in the text as a string, whatever an error says."""
     make, reason = UNMADE[name]
     made_of(make()).save(tmp_path / "jax")
-    text = (tmp_path / "jax/test_equivalence.py").read_text()
-    nodes = list(ast.walk(ast.parse(text)))
-    (why,) = [n.value for n in nodes if isinstance(n, ast.keyword) and n.arg == "why"]
-    assert reason in ast.literal_eval(why)
-    assert "print" not in [n.id for n in nodes if isinstance(n, ast.Name)]
+    why, names = asked_of(tmp_path / "jax")
+    assert reason in why
+    assert "print" not in names
 
 
 def test_what_makes_the_model_is_named(tmp_path):
     """By its class where that makes the same, by a file or a module otherwise; what makes another is not taken."""
     (tmp_path / "make.py").write_text(f"from {__name__} import Widths\n\ndef three():\n    return Widths(3)\n")
-    places = []
-    for i, (module, made_by) in enumerate(
-        [(Sloped(), None), (Widths(3), f"{tmp_path}/make.py:three"), (Sloped(0.2), f"{tmp_path}/make.py:three")]
-    ):
-        made_of(module).save(tmp_path / f"{i}", made_by=made_by)
-        places += re.findall(r"torch_original\(HERE, (.*)\)\)", (tmp_path / f"{i}/test_equivalence.py").read_text())
-    assert places[0].endswith('test_save.py:Sloped"') or places[0] == '"tests.port.test_save:Sloped"'
-    assert places[1] == '"../make.py:three"'
-    assert "make.py:three makes another model" in places[2]
+    three, places = f"{tmp_path}/make.py:three", []
+    for module, made_by in ((Sloped(), None), (Widths(3), three), (Sloped(0.2), three)):
+        folder = tmp_path / str(len(places))
+        made_of(module).save(folder, made_by=made_by)
+        places.append(asked_of(folder)[0])
+    assert places == [
+        f"{__name__}:Sloped" if "." in __name__ else places[0],
+        "../make.py:three",
+        "three makes another model than the one that was ported",
+    ]
+
+
+def test_a_class_of_a_plain_file_is_found_from_the_folder(tmp_path, monkeypatch):
+    (tmp_path / "plain_net.py").write_text(FILE)
+    monkeypatch.syspath_prepend(tmp_path)
+    port.convert(importlib.import_module("plain_net").Net(), (torch.ones(2, 3),)).save(tmp_path / "jax")
+    assert asked_of(tmp_path / "jax")[0] == "../plain_net.py:Net"
 
 
 def test_training_that_goes_on_is_proved_with_the_model_too(tmp_path):

@@ -130,14 +130,23 @@ def loaded(module: Any, arrays: Any, frozen: Collection[str] | None = None) -> A
     """
     import torch
 
-    narrow = lambda x: x.astype("float32") if x.dtype.name == "bfloat16" else x  # noqa: E731 - torch takes no such array
-    state = {name: torch.tensor(narrow(as_numpy(x))) for name, x in flatten(arrays).items()}
+    state = {name: _tensor(as_numpy(x)) for name, x in flatten(arrays).items()}
     if missing := [name for name, _ in module.named_parameters() if name not in state]:
         raise ValueError(f"{type(module).__name__} has parameters that the port has not: {', '.join(missing)}")
+    for name, x in (*module.named_parameters(), *module.named_buffers()):
+        x.data = x.data.to(torch.promote_types(x.dtype, state[name].dtype)) if name in state else x.data
     module.load_state_dict(state, strict=False)
     for name, p in module.named_parameters() if frozen is not None else ():
         p.requires_grad_(name not in frozen)
     return module
+
+
+def _tensor(array: np.ndarray) -> Any:
+    import torch
+
+    if array.dtype.name != "bfloat16":
+        return torch.tensor(array)
+    return torch.tensor(array.astype("float32")).bfloat16()  # torch takes no such array
 
 
 def answer(

@@ -142,7 +142,10 @@ def _place(port: "Port", folder: Path, made_by: str | None) -> tuple[str, str]:
         frozen = torch_side.facts(port.original).frozen
         if _same(port, torch_side.loaded(made, tree.merge(port.params, port.buffers), frozen)):
             return text, ""
-        return "", f"{made_by or kind.__name__ + '()'} makes another model than the one that was ported"
+        return (
+            "",
+            f"{kind.__name__ + '()' if made_by is None else name} makes another model than the one that was ported",
+        )
     except Exception as error:  # whatever a constructor raises
         first = str(error).partition("\n")[0]
         return "", f"{kind.__name__} can't be made without arguments: {first}" if made_by is None else first
