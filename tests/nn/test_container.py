@@ -95,22 +95,24 @@ def test_train_mode_and_keys_reach_every_child_and_no_key_repeats():
 
 
 def test_forward_itself_draws_and_knows_the_mode():
-    """By keyword-only arguments, with a key that no child has; an input that is called key stays an input."""
+    """By keyword-only arguments, with a key of which no child's is made; an input that is called key stays an input."""
 
     def forward(net, x, *, train, key):
-        return {"own": None if key is None else jax.random.uniform(key), "train": train, "child": net.one(x)["draw"]}
+        folded = None if key is None else jax.vmap(lambda i: jax.random.uniform(jax.random.fold_in(key, i)))
+        own = None if folded is None else folded(jnp.arange(3))
+        return {"own": own, "train": train, "child": net.one(x)["draw"]}
 
     net = nn.compose(forward, one=counter())
     _, buffers = net.init(jax.random.key(0))
     outs = [net.apply({}, buffers, 0.0, train=True, key=jax.random.key(i))[0] for i in range(2)]
     assert all(out["train"] for out in outs)
-    assert len({float(out[name]) for out in outs for name in ("own", "child")}) == 4
+    assert len({float(number) for out in outs for number in (*out["own"], out["child"])}) == 8
     assert net.apply({}, buffers, 0.0)[0] == {"own": None, "train": False, "child": None}
 
     outer, _ = nn.compose(lambda net, x: [net.inner(x), net.inner(x)], inner=net).apply(
         {}, {"inner": buffers}, 0.0, train=True, key=jax.random.key(0)
     )
-    assert len({float(out["own"]) for out in outer}) == 2
+    assert (outer[0]["own"] != outer[1]["own"]).all()
     attend = nn.compose(lambda net, query, key: query + key)
     assert attend.apply({}, {}, 1.0, 2.0, key=jax.random.key(0))[0] == 3.0
 
