@@ -171,7 +171,7 @@ def test_a_model_that_can_t_be_made_is_not_asked(name, tmp_path):
 def test_what_makes_the_model_is_named(tmp_path):
     """By its class where that makes the same, by a file or a module otherwise; what makes another is not taken."""
     (tmp_path / "make.py").write_text(f"from {__name__} import Widths\n\ndef three():\n    return Widths(3)\n")
-    three, places = f"{tmp_path}/make.py:three", []
+    three, places = f"{tmp_path}/make.py:three", list[str]()
     for module, made_by in ((Sloped(), None), (Widths(3), three), (Sloped(0.2), three)):
         folder = tmp_path / str(len(places))
         made_of(module).save(folder, made_by=made_by)

@@ -136,8 +136,9 @@ def loaded(module: Any, arrays: Any, frozen: Collection[str] | None = None) -> A
     for name, x in (*module.named_parameters(), *module.named_buffers()):
         x.data = x.data.to(torch.promote_types(x.dtype, state[name].dtype)) if name in state else x.data
     module.load_state_dict(state, strict=False)
-    for name, p in module.named_parameters() if frozen is not None else ():
-        p.requires_grad_(name not in frozen)
+    if frozen is not None:
+        for name, p in module.named_parameters():
+            p.requires_grad_(name not in frozen)
     return module
 
 
