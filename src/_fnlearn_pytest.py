@@ -23,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="record torch's answers there, a file for each test; where there is one, torch isn't needed",
     )
+    group.addoption(
+        "--fnlearn-torch",
+        metavar="FILE.py:NAME",
+        help="what makes the PyTorch model, without arguments, for the test that lies beside a saved port",
+    )
 
 
 @pytest.fixture
@@ -61,6 +66,35 @@ def torch_reference(request: pytest.FixtureRequest) -> Callable[..., Any]:
         return load(path)
 
     return reference
+
+
+@pytest.fixture
+def torch_original(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """A function (folder of a saved port, what makes its torch module) → the module, with the port's weights.
+
+    `--fnlearn-torch` comes before what is given, which is looked for from the folder. Where neither can be had, the
+    test is skipped, and says why.
+    """
+
+    def original(folder: Path, made_by: str = "", why: str = "") -> Any:
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+        from fnlearn.equivalence import load, named, torch_side
+        from fnlearn.tree import load as arrays
+
+        told = request.config.getoption("--fnlearn-torch")
+        how = "name what makes the model: --fnlearn-torch=path.py:name"
+        if not told and not made_by:
+            pytest.skip(f"{why}; {how}")
+        try:
+            module = named.module(told or (str(folder / made_by) if ".py:" in made_by else made_by))
+        except (ImportError, ValueError) as error:
+            if told:
+                raise
+            pytest.skip(f"{made_by} is not there: {error}; {how}")
+        frozen = load(folder / "golden.safetensors").facts.frozen
+        return torch_side.loaded(module, arrays(folder / "weights.safetensors"), frozen)
+
+    return original
 
 
 @pytest.hookimpl(wrapper=True)

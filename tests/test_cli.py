@@ -226,7 +226,7 @@ def test_check_records_and_reads_again(capsys, sides, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("torch_name", "jax_name", "options", "message"),
     [
-        ("{torch}.py", "{jax}.py:layer", (), "expected path.py:name, got"),
+        ("{torch}.py", "{jax}.py:layer", (), "expected path.py:name or package.module:name, got"),
         ("{torch}.py:__import__('os')", "{jax}.py:layer", (), "expected path.py:name"),
         ("none.py:net", "{jax}.py:layer", (), "none.py: there is no such file"),
         ("{torch}.py:nothing", "{jax}.py:layer", (), "has no nothing"),

@@ -204,7 +204,8 @@ def port(
     """Write a torch module as JAX source, with its weights and the proof that it is the same model.
 
     Args:
-        torch: path.py:name of a torch.nn.Module, or of what makes one; without --args the file also defines `inputs`.
+        torch: path.py:name or package.module:name of a torch.nn.Module, or of what makes one; without --args the file
+            also defines `inputs`.
         out: The folder to be: model.py, weights.safetensors, test_equivalence.py, golden.safetensors, README.md.
         args: What the module is called with, such as "float32[1,3,32,32]" or "int64[2,16]<100", numbers below 100.
         dynamic: Only these dimensions may have other sizes later, with their names: 0:batch 1:time.
@@ -227,7 +228,7 @@ def port(
         if made.no_training:
             log.print(f"for evaluation alone: {made.no_training}", soft_wrap=True)
         with log.status("proving"):
-            answers = made.save(out)
+            answers = made.save(out, made_by=torch)
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "ruff"):
             raise

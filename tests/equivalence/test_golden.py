@@ -53,6 +53,20 @@ def test_a_recording_gives_the_module_s_own_answers(recorded):
     assert first(check(pair(kept, net(nn, eps=1e-3)), kept.inputs)) == "layers: 1"
 
 
+def test_a_run_with_a_scheduler_and_a_clip(tmp_path):
+    torch.manual_seed(0)
+    module = net(torch.nn)
+    scheduler = lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)  # noqa: E731
+    clips = (lambda p: torch.nn.utils.clip_grad_norm_(p, 0.1), lambda g: optim.clip_grad_norm(g, 0.1)[0])
+    record(tmp_path / "net.safetensors", module, X, run=(*RUN, scheduler, clips[0]), modes=("train",))
+    schedule = optim.schedules.exponential_lr(0.01, 0.5)
+    asked = (RUN[0], optim.adam(schedule), DATA, LOSSES)
+    kept = training(pair(load(tmp_path / "net.safetensors"), net(nn)), *asked, clip=(None, clips[1]))
+    live = training(pair(module, net(nn)), *asked, scheduler=scheduler, clip=clips)
+    assert live.ok
+    assert str(kept) == str(live)
+
+
 def test_what_was_not_recorded_is_refused(recorded):
     kept = load(recorded[1])
     both = pair(kept, net(nn))

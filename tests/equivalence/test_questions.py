@@ -11,7 +11,7 @@ import torch
 
 import fnlearn.functional as F
 from fnlearn import nn, tree
-from fnlearn.equivalence import Inputs, Pair, backward, check, first, forward, pair, setup
+from fnlearn.equivalence import Inputs, Pair, backward, check, first, forward, layers, pair, setup
 
 
 def normal(*shape, seed=0):
@@ -110,6 +110,48 @@ def test_a_port_that_is_right_passes(name):
         assert answer.ok, (answer.problems, answer.wrong)
         assert {leaf.dtype for leaf in answer.leaves} - {"int32", "int64"} == {"float32", "float64"}
         assert not answer.notes
+
+
+class Scored(torch.nn.Module):
+    """Reads and picks by integers, and gives integers back."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = torch.nn.Embedding(11, 4)
+
+    def forward(self, ids, classes):
+        logits = self.table(ids)
+        picked = logits.gather(1, classes[:, None])
+        return torch.nn.functional.cross_entropy(logits, classes), picked, logits.argmax(1) * ids
+
+
+def scored(params, ids, classes):
+    logits = F.embedding(ids, **params["table"])
+    picked = jnp.take_along_axis(logits, classes[:, None], 1)
+    return F.cross_entropy(logits, classes), picked, logits.argmax(1).astype(ids.dtype) * ids
+
+
+@pytest.mark.parametrize(
+    "kind", [jnp.asarray, lambda x: x.astype("int32"), torch.from_numpy], ids=["jax", "numpy", "torch"]
+)
+def test_integers_of_jax_are_torchs(kind):
+    """int32 there is int64 here: torch neither gathers by int32 nor takes it as classes."""
+    both, inputs = pair(Scored(), scored), (kind(np.array([1, 10, 0])), kind(np.array([0, 3, 1])))
+    for answer in (forward(both, inputs), backward(both, inputs), layers(both, inputs)):
+        assert answer.ok, (answer.problems, answer.wrong)
+
+
+def test_a_tensor_of_32_bits_stays_one():
+    """What a module does beyond 2 ** 31 is compared bit by bit."""
+
+    class Hashed(torch.nn.Module):
+        def forward(self, x):
+            assert x.dtype == torch.int32
+            return x * 1_000_003 * 1_000_003
+
+    answer = forward(pair(Hashed(), lambda params, x: x * 1_000_003 * 1_000_003), (torch.arange(5, dtype=torch.int32),))
+    assert answer.ok, answer.wrong
+    assert {leaf.verdict for leaf in answer.leaves} == {"equal"}
 
 
 def test_leaves_say_where_they_belong():

@@ -90,6 +90,65 @@ def test_batches_must_be_there_on_both_sides():
             ask(**options)
 
 
+SCHEDULES: dict[str, Any] = {
+    "step": (lambda o: torch.optim.lr_scheduler.StepLR(o, 2, 0.5), optim.schedules.step_lr(0.01, 2, 0.5)),
+    "cosine": (
+        lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, STEPS),
+        optim.schedules.cosine_annealing_lr(0.01, STEPS),
+    ),
+}
+CLIPS: dict[str, Any] = {
+    "norm": (
+        lambda params: torch.nn.utils.clip_grad_norm_(params, 0.1),
+        lambda grads: optim.clip_grad_norm(grads, 0.1)[0],
+    ),
+    "value": (
+        lambda params: torch.nn.utils.clip_grad_value_(params, 0.01),
+        lambda grads: optim.clip_grad_value(grads, 0.01),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_scheduler_beside_a_schedule(name):
+    scheduler, schedule = SCHEDULES[name]
+    assert ask(transformation=optim.adam(schedule), scheduler=scheduler).ok
+    answer = ask(dtypes=[], scheduler=scheduler)
+    assert [problem.split(";")[0] for problem in answer.problems] == [
+        f"the runs part at step {3 if name == 'step' else 2}, in params"
+    ]
+    assert "its schedule, and the clipping" in answer.problems[0]
+
+
+def sgd(params):
+    return torch.optim.SGD(params, 1.0)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_gradients_are_clipped_on_both_sides(name):
+    """The norms that are compared are those before; a clip on one side alone is found in the first step."""
+    torch.manual_seed(0)
+    both = pair(model(torch.nn), model(nn))
+    given: Any = (both, sgd, optim.sgd(1.0), batches(), LOSSES)
+    answer = training(*given, clip=CLIPS[name])
+    assert answer.ok, (answer.problems, answer.wrong)
+    free = training(*given)
+    assert answer.curves["float64.loss"][0][0] == free.curves["float64.loss"][0][0]
+    assert answer.curves["float64.loss"] != free.curves["float64.loss"]
+    one = training(*given, clip=(CLIPS[name][0], lambda grads: grads))
+    assert one.problems[0].startswith("the runs part at step 1, in params")
+
+
+def test_targets_of_jaxs_own_integers():
+    """JAX's are int32; torch takes classes in int64 alone, and gets them so. Its own tensors stay as they are."""
+    torch.manual_seed(0)
+    both = pair(model(torch.nn), model(nn))
+    for kind in (jnp.asarray, lambda y: y.astype("int32")):
+        data = [(inputs, kind(y)) for inputs, y in batches()]
+        assert data[0][1].dtype == "int32"
+        assert training(both, adam, optim.adam(0.01), data, LOSSES).ok
+
+
 def test_plain_optax_and_a_function():
     linear = torch.nn.Linear(6, 1)
     rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import fnlearn.functional as F
-from fnlearn import nn, tree
+from fnlearn import equivalence, nn, tree
 from fnlearn.equivalence import assert_equivalent
 
 
@@ -92,6 +92,46 @@ def test_train_mode_and_keys_reach_every_child_and_no_key_repeats():
     assert len({float(out["draw"]) for out in outs}) == 4
     outs, _ = STATEFUL.apply({}, buffers, 0.0)
     assert all(out["draw"] is None and not out["train"] for out in outs)
+
+
+def test_forward_itself_draws_and_knows_the_mode():
+    """By keyword-only arguments, with a key of which no child's is made; an input that is called key stays an input."""
+
+    def forward(net, x, *, train, key):
+        folded = None if key is None else jax.vmap(lambda i: jax.random.uniform(jax.random.fold_in(key, i)))
+        own = None if folded is None else folded(jnp.arange(3))
+        return {"own": own, "train": train, "child": net.one(x)["draw"]}
+
+    net = nn.compose(forward, one=counter())
+    _, buffers = net.init(jax.random.key(0))
+    outs = [net.apply({}, buffers, 0.0, train=True, key=jax.random.key(i))[0] for i in range(2)]
+    assert all(out["train"] for out in outs)
+    assert len({float(number) for out in outs for number in (*out["own"], out["child"])}) == 8
+    assert net.apply({}, buffers, 0.0)[0] == {"own": None, "train": False, "child": None}
+
+    outer, _ = nn.compose(lambda net, x: [net.inner(x), net.inner(x)], inner=net).apply(
+        {}, {"inner": buffers}, 0.0, train=True, key=jax.random.key(0)
+    )
+    assert (outer[0]["own"] != outer[1]["own"]).all()
+    attend = nn.compose(lambda net, query, key: query + key)
+    assert attend.apply({}, {}, 1.0, 2.0, key=jax.random.key(0))[0] == 3.0
+
+
+def test_a_dropout_of_forward_s_own_is_torchs():
+    class Noisy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.Linear(4, 3)
+
+        def forward(self, x):
+            return torch.nn.functional.dropout(self.linear(x), 0.3, self.training)
+
+    def forward(net, x, *, train, key):
+        return F.dropout(net.linear(x), 0.3, train, key=key)
+
+    x = np.random.default_rng(0).standard_normal((5, 4))
+    answer = equivalence.forward(equivalence.pair(Noisy(), nn.compose(forward, linear=nn.Linear(4, 3))), (x,))
+    assert answer.ok, answer
 
 
 def test_sequential_takes_a_dict_and_none_at_all():

@@ -1,5 +1,7 @@
 """Stacks of Transformer layers against torch's, which take built layers, and what attention draws."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 import fnlearn.functional as F
 from fnlearn import nn, tree
 from fnlearn.equivalence import assert_equivalent
+from fnlearn.functional import attention
 from tests.cases.table import R
 from tests.reference import jax_layer, torch_layer
 
@@ -58,8 +61,6 @@ def test_stacks(build, inputs):
 
 def test_attention_in_chunks_is_attention(monkeypatch):
     """Queries taken chunk by chunk, with every kind of mask, give the same values and gradients."""
-    from fnlearn.functional import attention
-
     q, k, v = (jnp.asarray(R(2, 7, 3, seed=i), "float32") for i in range(3))
     masks = [{}, {"is_causal": True}, {"attn_mask": jnp.asarray(R(7, 7, seed=4), "float32")}]
 
@@ -69,6 +70,62 @@ def test_attention_in_chunks_is_attention(monkeypatch):
     whole = [answers(options) for options in masks]
     monkeypatch.setattr(attention, "MANY_SCORES", 28)  # chunks of one query each
     assert_equivalent({"out": whole}, {"out": [answers(options) for options in masks]})
+
+
+MANY = [jax.ShapeDtypeStruct((2, 4, 2048, 8), "float32")] * 3  # 2 ** 25 scores
+MOST = [jax.ShapeDtypeStruct((257, 2048, 8), "float32")] * 3  # more than 2 ** 30
+
+
+def attention_gradient(*x, **options):
+    return jax.grad(lambda *x: F.scaled_dot_product_attention(*x, **options).sum(), (0, 1, 2))(*x)
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}], ids=["whole", "causal"])
+@pytest.mark.parametrize("function", [F.scaled_dot_product_attention, attention_gradient], ids=["value", "gradient"])
+def test_only_a_cpu_takes_many_queries_in_turn(function, options):
+    """Elsewhere the scores are computed at once, and again for the gradient, up to 2 ** 30 of them."""
+
+    def program(platform, x, f=function):
+        return jax.jit(partial(f, **options)).trace(*x).lower(lowering_platforms=(platform,)).as_text()
+
+    assert "stablehlo.while" in program("cpu", MANY)
+    assert "stablehlo.while" not in program("cuda", MANY)
+    assert "stablehlo.while" in program("cuda", MOST)
+    of_each = jax.vmap(lambda *x: function(*x, **options))
+    assert "stablehlo.while" not in program("cuda", [jax.ShapeDtypeStruct((2, *x.shape), x.dtype) for x in MANY],
+                                            lambda *x, **_: of_each(*x))  # fmt: skip
+
+
+def test_attention_elsewhere_keeps_no_scores():
+    """What the gradient takes from the forward pass is the inputs' size, on any machine."""
+    kept = jax.eval_shape(lambda *x: jax.vjp(F.scaled_dot_product_attention, *x)[1], *MANY)
+    assert sum(x.size for x in jax.tree.leaves(kept)) < 20 * MANY[0].size
+
+
+@pytest.mark.parametrize("form", ["chunks", "whole"])
+def test_many_scores_in_both_forms(form, monkeypatch, x64):
+    """The same values and gradients as few, alone, compiled and over a batch; and dropout's key draws."""
+    q, k, v = (jnp.asarray(R(3, 2, 7, 3, seed=i)) for i in range(3))
+    mask = jnp.asarray(R(7, 7, seed=4))
+
+    def loss(q, k, v, m, **options):
+        return (F.scaled_dot_product_attention(q, k, v, m, **options) ** 2).sum()
+
+    def answers():
+        alone = jax.value_and_grad(loss, (0, 1, 2, 3))
+        return [way(q, k, v, mask) for way in (alone, jax.jit(alone), jax.vmap(alone, (0, 0, 0, None)))]
+
+    few = answers()
+    monkeypatch.setattr(attention, "MANY_SCORES", 28)
+    if form == "whole":  # as other machines have it
+        monkeypatch.setattr(attention.lax, "platform_dependent", lambda *x, cpu, default: default(*x))
+    assert_equivalent({"out": few}, {"out": answers()})
+
+    dropped = partial(F.scaled_dot_product_attention, q, k, jnp.ones((3, 2, 7, 1)), dropout_p=0.5)
+    one, same, other = (dropped(key=jax.random.key(seed)) for seed in (0, 0, 1))
+    assert (one == same).all()
+    assert (one != other).any()
+    assert jnp.isfinite(jax.grad(lambda q: loss(q, k, v, None, dropout_p=0.5, key=jax.random.key(0)))(q)).all()
 
 
 def test_attention_drops_and_scales_its_weights():

@@ -68,13 +68,13 @@ def calls_of(inputs: Call | list[Call]) -> list[Call]:
     return inputs if isinstance(inputs, list) else [inputs]
 
 
-def arguments(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(call: Call, read: Callable[[Any], Any] = as_numpy) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments, tensors among them as arrays."""
     if isinstance(call, Inputs):
         args, kwargs = tuple(call.args), dict(call.kwargs)
     else:
         args, kwargs = ((), dict(call)) if isinstance(call, Mapping) else (tuple(call), {})
-    return jax.tree.map(lambda x: as_numpy(x) if hasattr(x, "shape") else x, (args, kwargs))
+    return jax.tree.map(lambda x: read(x) if hasattr(x, "shape") else x, (args, kwargs))
 
 
 def plain(out: Any) -> Any:

@@ -18,12 +18,11 @@ from fnlearn import files
 from fnlearn.equivalence import torch_side
 from fnlearn.equivalence.asked import MODES, Call, Inputs, Request, calls_of
 from fnlearn.equivalence.draws import Draw
-from fnlearn.equivalence.torch_side import Batch, Event, Facts, Recording
+from fnlearn.equivalence.torch_side import Event, Facts, Recording, Run
 from fnlearn.tree import as_numpy
 
 FORMAT = "fnlearn.golden.1"
 RECORDS = {"Draw": Draw, "Event": Event, "Facts": Facts, "Inputs": Inputs}
-Run = tuple[Callable[[list[Any]], Any], Sequence[Batch], Callable[[Any, Any], Any]]
 
 
 def record(
@@ -33,7 +32,7 @@ def record(
     *,
     loss: Callable[[Any], Any] | None = None,
     constant: Collection[str] = (),
-    run: Run | None = None,
+    run: tuple[Any, ...] | None = None,
     dtypes: Sequence[str] = ("float32",),
     modes: Sequence[str] = MODES,
 ) -> None:
@@ -41,7 +40,8 @@ def record(
 
     Args: path: the file to be, `.safetensors`. module: a `torch.nn.Module`. inputs, dtypes, modes: as for `forward`.
         loss: makes a number of the output; its gradients are recorded beside those of a random linear combination.
-        constant: as for `backward`. run: (make, batches, loss) as for `training`, to record a whole run too.
+        constant: as for `backward`. run: (make, batches, loss), to record a whole run too; or (make, batches, loss,
+        scheduler, clip), all as for `training` and torch's alone.
     Raises: ValueError for another suffix, or an unknown mode; what the module raises; OSError when the file can't be
         written, and then an old one stays.
     """
@@ -63,7 +63,7 @@ def record(
         if narrow:
             answers[torch_side.key(request, "rounding layers")] = torch_side.layers_rounding(module, calls, request)
     if run is not None:
-        answers |= _of_run(module, *run, dtypes)
+        answers |= _of_run(module, Run(*run), dtypes)
     import torch
 
     made = f"{datetime.date.today().isoformat()}, torch {torch.__version__}, {type(module).__name__}"
@@ -74,15 +74,15 @@ def record(
         safetensors.numpy.save_file(arrays, temporary, metadata={FORMAT: packed})
 
 
-def _of_run(module: Any, make: Any, batches: Sequence[Batch], loss: Any, dtypes: Sequence[str]) -> dict[str, Any]:
+def _of_run(module: Any, run: Run, dtypes: Sequence[str]) -> dict[str, Any]:
     answers = dict[str, Any]()
     for dtype in dict.fromkeys((*dtypes, "float64")):
         for computed in dict.fromkeys((dtype, "float64")):
             key = torch_side.key(Request(0, computed, dtype, True), "run")
-            answers[key] = torch_side.run(module, make, batches, loss, computed, dtype)
+            answers[key] = torch_side.run(module, run, computed, dtype)
         if dtype != "float64":
             key = torch_side.key(Request(0, dtype, dtype, True), "rounding run")
-            answers[key] = torch_side.run_rounding(module, make, batches, loss, dtype)
+            answers[key] = torch_side.run_rounding(module, run, dtype)
     return answers
 
 

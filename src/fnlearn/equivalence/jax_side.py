@@ -90,6 +90,7 @@ def run(
     dtype: str,
     key: Any,
     draws: Sequence[Sequence[Draw]],
+    clip: Callable[[Any], Any] | None = None,
 ) -> tuple[Trajectory, Problems]:
     """A whole run: each quantity stacked over the steps; and how it drew unlike torch."""
     update = optax.with_extra_args_support(transformation).update
@@ -106,7 +107,7 @@ def run(
     def step(params: Any, buffers: Any, state: Any, inputs: Any, goal: Any, values: Any) -> Any:
         (loss, buffers), grads = jax.value_and_grad(loss_of, has_aux=True)(params, buffers, inputs, goal, values)
         norm = jnp.sqrt(sum(jnp.sum(g * g) for name, g in both.names(grads).items() if name not in frozen))
-        updates, state = update(grads, state, params)
+        updates, state = update(grads if clip is None else clip(grads), state, params)
         return optax.apply_updates(params, updates), buffers, state, loss, norm
 
     with float64_for(dtype):

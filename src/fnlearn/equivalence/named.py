@@ -1,5 +1,6 @@
-"""The two sides of a comparison as a command line names them: `path.py:name`."""
+"""The two sides of a comparison as a command line names them: `path.py:name`, or `package.module:name`."""
 
+import importlib
 import importlib.util
 import itertools
 import sys
@@ -16,9 +17,9 @@ _loaded = itertools.count()
 def module_and_inputs(text: str) -> tuple[Any, Call | list[Call]]:
     """A module and what it is to be called with.
 
-    Args: text: `path.py:name`, the name of a `torch.nn.Module` or of what makes one without arguments, after
-        `torch.manual_seed(0)`. The file's own `inputs` are a tuple of positional arguments, a dict of keyword ones, a
-        list of several such calls, or a function that makes them.
+    Args: text: `path.py:name` or `package.module:name`, the name of a `torch.nn.Module` or of what makes one without
+        arguments, after `torch.manual_seed(0)`. The file's own `inputs` are a tuple of positional arguments, a dict of
+        keyword ones, a list of several such calls, or a function that makes them.
     Returns: (module, inputs).
     Raises: ValueError that says what is missing; what the file raises.
     """
@@ -68,8 +69,16 @@ def with_port(module: Any, text: str) -> Pair:
 
 def _found(text: str) -> tuple[ModuleType, Any]:
     path, colon, name = text.rpartition(":")
-    if not colon or not path.endswith(".py") or not name.isidentifier():
-        raise ValueError(f"expected path.py:name, got {text!r}")
+    by_name = all(part.isidentifier() for part in path.split("."))
+    if not colon or not (path.endswith(".py") or by_name) or not name.isidentifier():
+        raise ValueError(f"expected path.py:name or package.module:name, got {text!r}")
+    file = _executed(path) if path.endswith(".py") else importlib.import_module(path)
+    if not hasattr(file, name):
+        raise ValueError(f"{path} has no {name}")
+    return file, getattr(file, name)
+
+
+def _executed(path: str) -> ModuleType:
     if not Path(path).is_file():
         raise ValueError(f"{path}: there is no such file")
     spec = importlib.util.spec_from_file_location(f"fnlearn_named_{next(_loaded)}_{Path(path).stem}", path)
@@ -82,9 +91,7 @@ def _found(text: str) -> tuple[ModuleType, Any]:
         spec.loader.exec_module(file)
     finally:
         sys.path.pop(0)
-    if not hasattr(file, name):
-        raise ValueError(f"{path} has no {name}")
-    return file, getattr(file, name)
+    return file
 
 
 def _value(file: ModuleType, name: str) -> Any:

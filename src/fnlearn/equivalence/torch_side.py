@@ -15,7 +15,7 @@ import numpy as np
 
 from fnlearn.equivalence.asked import Call, Request, arguments, cotangent, has_x64, plain, requests
 from fnlearn.equivalence.draws import Draw, drawn
-from fnlearn.tree import as_numpy
+from fnlearn.tree import as_numpy, flatten
 
 Batch = tuple[Call, Any]
 Trajectory = dict[str, dict[str, np.ndarray]]
@@ -53,6 +53,21 @@ class Facts(NamedTuple):
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     unsaved: tuple[str, ...] = ()
+
+
+class Run(NamedTuple):
+    """A run that torch is asked for.
+
+    Args: make: makes the optimizer of a list of parameters. batches: for each step (inputs, target). loss: makes a
+        number of (output, target). scheduler: makes one of the optimizer; it is stepped after every update. clip: is
+        given the list of parameters when they have their gradients, and changes these.
+    """
+
+    make: Callable[[list[Any]], Any]
+    batches: Sequence[Batch]
+    loss: Callable[[Any, Any], Any]
+    scheduler: Callable[[Any], Any] | None = None
+    clip: Callable[[list[Any]], Any] | None = None
 
 
 class Recording(NamedTuple):
@@ -108,6 +123,33 @@ def weights(module: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
+def loaded(module: Any, arrays: Any, frozen: Collection[str] | None = None) -> Any:
+    """The module with a port's arrays, by their names; ValueError when a parameter has none.
+
+    What is not in its `state_dict` stays as it is. frozen: the parameters that are not trained, where that is set too.
+    """
+    import torch
+
+    state = {name: _tensor(as_numpy(x)) for name, x in flatten(arrays).items()}
+    if missing := [name for name, _ in module.named_parameters() if name not in state]:
+        raise ValueError(f"{type(module).__name__} has parameters that the port has not: {', '.join(missing)}")
+    for name, x in (*module.named_parameters(), *module.named_buffers()):
+        x.data = x.data.to(torch.promote_types(x.dtype, state[name].dtype)) if name in state else x.data
+    module.load_state_dict(state, strict=False)
+    if frozen is not None:
+        for name, p in module.named_parameters():
+            p.requires_grad_(name not in frozen)
+    return module
+
+
+def _tensor(array: np.ndarray) -> Any:
+    import torch
+
+    if array.dtype.name != "bfloat16":
+        return torch.tensor(array)
+    return torch.tensor(array.astype("float32")).bfloat16()  # torch takes no such array
+
+
 def answer(
     module: Any,
     calls: Sequence[Call],
@@ -124,7 +166,7 @@ def answer(
     import torch
 
     mine = _prepared(module, request, probe)
-    leaves, shape = jax.tree.flatten(arguments(calls[request.call]))
+    leaves, shape = jax.tree.flatten(arguments(calls[request.call], _read))
     given = [tensor(leaf, request.dtype, request.seen, probe) for leaf in leaves]
     differentiated = [(str(i), x) for i, x in enumerate(given) if _is_float(x) and str(i) not in constant]
     floats = {position: x.requires_grad_() for position, x in differentiated} if gradients else {}
@@ -183,42 +225,39 @@ def layers(module: Any, calls: Sequence[Call], request: Request, probe: int = 0)
     for path, part in mine.named_modules():
         part.register_forward_pre_hook(entered(path or ROOT), with_kwargs=True)
         part.register_forward_hook(left(path or ROOT))
-    given = arguments(calls[request.call])
+    given = arguments(calls[request.call], _read)
     converted = jax.tree.map(lambda x: tensor(x, request.dtype, request.seen, probe), given)
     with torch.enable_grad(), _drawing(request) as draws:  # without gradients torch fuses whole encoder layers
         mine(*converted[0], **converted[1])
     return events, list(draws)
 
 
-def run(
-    module: Any,
-    make: Callable[[list[Any]], Any],
-    batches: Sequence[Batch],
-    loss: Any,
-    dtype: str,
-    seen: str,
-    probe: int = 0,
-) -> tuple[Trajectory, list[list[Draw]]]:
+def run(module: Any, asked: Run, dtype: str, seen: str, probe: int = 0) -> tuple[Trajectory, list[list[Draw]]]:
     """A whole run: each quantity stacked over the steps, and what was drawn at each."""
     if isinstance(module, Recording):
         kept: tuple[Trajectory, list[list[Draw]]] = module.answer(
-            key(Request(0, dtype, seen, True), "run"), (batches, module.batches)
+            key(Request(0, dtype, seen, True), "run"), (asked.batches, module.batches)
         )
         return kept
     import torch
 
     mine = _prepared(module, Request(0, dtype, seen, True), probe)
     params = {name: p for name, p in mine.named_parameters() if p.requires_grad}
-    optimizer, steps, draws = make(list(params.values())), [], []
-    for position, (call, target) in enumerate(batches):
-        args, kwargs = jax.tree.map(lambda x: tensor(x, dtype, seen, probe), arguments(call))
-        ((goal,), _) = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments((target,)))
+    optimizer, steps, draws = asked.make(list(params.values())), [], []
+    scheduler = asked.scheduler(optimizer) if asked.scheduler else None
+    for position, (call, target) in enumerate(asked.batches):
+        args, kwargs = jax.tree.map(lambda x: tensor(x, dtype, seen, probe), arguments(call, _read))
+        ((goal,), _) = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments((target,), _read))
         optimizer.zero_grad()
         with drawn(seen, position) as now:
-            value = loss(mine(*args, **kwargs), goal)
+            value = asked.loss(mine(*args, **kwargs), goal)
         value.backward()
         norm = torch.stack([p.grad.norm() for p in params.values() if p.grad is not None]).norm()
+        if asked.clip:
+            asked.clip(list(params.values()))
         optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
         steps.append(step(value, norm, dict(mine.named_parameters()), _saved(mine)))
         draws.append(list(now))
     return stacked(steps), draws
@@ -245,10 +284,10 @@ def layers_rounding(module: Any, calls: Sequence[Call], request: Request) -> Any
     return _rounding(module, what, lambda: trees(request.wide), lambda probe: trees(request, probe))
 
 
-def run_rounding(module: Any, make: Callable[[list[Any]], Any], batches: Sequence[Batch], loss: Any, dtype: str) -> Any:
+def run_rounding(module: Any, asked: Run, dtype: str) -> Any:
     """The same of `run`."""
     request = Request(0, dtype, dtype, True)
-    whole = lambda computed, probe=0: run(module, make, batches, loss, computed, dtype, probe)[0]  # noqa: E731
+    whole = lambda computed, probe=0: run(module, asked, computed, dtype, probe)[0]  # noqa: E731
     return _rounding(module, key(request, "rounding run"), lambda: whole("float64"), lambda probe: whole(dtype, probe))
 
 
@@ -308,7 +347,7 @@ def draws_otherwise(module: Any, call: Call) -> bool:
     with torch.random.fork_rng(), torch.no_grad():
         for seed in (0, 1):
             torch.manual_seed(seed)
-            args, kwargs = jax.tree.map(lambda x: tensor(x, None, None), arguments(call))
+            args, kwargs = jax.tree.map(lambda x: tensor(x, None, None), arguments(call, _read))
             with drawn("float32"):
                 outs.append(jax.tree.leaves(plain(copy.deepcopy(module).train().float()(*args, **kwargs))))
     return any(not np.array_equal(as_numpy(a), as_numpy(b), equal_nan=True) for a, b in zip(*outs, strict=True))
@@ -340,6 +379,17 @@ def tensor(value: Any, dtype: str | None, seen: str | None, probe: int = 0) -> A
     if dtype is None:
         return torch.from_numpy(np.array(value, "float32"))
     return _nudged(torch.from_numpy(value.astype(seen).astype("float64")).to(getattr(torch, dtype)), probe)
+
+
+def _read(value: Any) -> np.ndarray:
+    """An array for torch: int32, JAX's integer, becomes int64, torch's, without which `cross_entropy` takes no classes.
+
+    A tensor stays of its dtype, so that a module that counts on 32 bits can be asked.
+    """
+    import torch
+
+    array = as_numpy(value)
+    return array.astype("int64") if array.dtype == np.int32 and not torch.is_tensor(value) else array
 
 
 def _nudged(x: Any, probe: int) -> Any:

@@ -10,15 +10,16 @@ import optax
 from fnlearn.equivalence import jax_side, torch_side
 from fnlearn.equivalence.answer import Answer, Findings, largest
 from fnlearn.equivalence.pair import Pair
-from fnlearn.equivalence.torch_side import Batch, Trajectory
+from fnlearn.equivalence.torch_side import Batch, Run, Trajectory
 
 Losses = tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]
+Clips = tuple[Callable[[list[Any]], Any] | None, Callable[[Any], Any]]
 # Of float64. A bias before a normalisation has a gradient of rounding alone, 1e-16; Adam divides it by its eps of 1e-8.
 NEAR = 1e-6
 CAUSES = {
     "loss": "the forward pass: ask `forward`, and compare the batches",
     "gradients": "the backward pass: ask `backward` with this loss",
-    "params": "the optimizer: ask `optimizer`",
+    "params": "the optimizer: ask `optimizer`; and its schedule, and the clipping, where there are any",
     "buffers": "buffers, as running statistics: ask `forward` in training",
 }
 
@@ -31,6 +32,8 @@ def training(
     losses: Losses,
     *,
     jax_batches: Sequence[Batch] | None = None,
+    scheduler: Callable[[Any], Any] | None = None,
+    clip: Clips | None = None,
     dtypes: Sequence[str] = ("float32",),
     key: Any = None,
 ) -> Answer:
@@ -38,11 +41,14 @@ def training(
 
     Args: both: a `Pair`. make: makes torch's optimizer of a list of parameters. transformation: JAX's. batches: for
         each step (inputs, target), inputs as for `forward`. losses: (torch's, JAX's), each of which makes a number of
-        (output, target). jax_batches: what JAX's own loader gives; the same batches when left out. dtypes: those to
-        compute in; float64 is always among them. key: for the JAX side.
-    Returns: an `Answer`; a leaf is one quantity over all steps: dtype.loss, dtype.gradients.norm, dtype.params.NAME,
-        dtype.buffers.NAME. Float64 must agree to 1e-6 of the largest loss or norm, of the way that the parameters
-        went, and of the largest buffer. A problem says where the float64 runs part, and why they may.
+        (output, target). jax_batches: what JAX's own loader gives; the same batches when left out. scheduler: makes
+        torch's scheduler of its optimizer, stepped after every update; JAX's schedule is in the transformation. clip:
+        (torch's, JAX's): one changes the gradients of a list of parameters, as `clip_grad_norm_` does, the other makes
+        new ones of a tree of gradients. dtypes: those to compute in; float64 is always among them. key: for the JAX
+        side.
+    Returns: an `Answer`; a leaf is one quantity over all steps: dtype.loss, dtype.gradients.norm (before a clip),
+        dtype.params.NAME, dtype.buffers.NAME. Float64 must agree to 1e-6 of the largest loss or norm, of the way that
+        the parameters went, and of the largest buffer. A problem says where the float64 runs part, and why they may.
     Raises: ValueError without batches, or when the sides have not equally many; what either side raises.
     """
     given = list(batches), list(batches if jax_batches is None else jax_batches)
@@ -53,16 +59,16 @@ def training(
         found.problems.append("the module draws numbers in training that can't be given to both sides: turn that off")
         return found.answer()
     start, _ = torch_side.weights(both.module)
+    torch_clip, my_clip = clip or (None, None)
+    asked = Run(make, given[0], losses[0], scheduler, torch_clip)
     for dtype in dict.fromkeys((*dtypes, "float64")):
-        theirs, drawn = torch_side.run(both.module, make, given[0], losses[0], dtype, dtype)
+        theirs, drawn = torch_side.run(both.module, asked, dtype, dtype)
         exact = dtype == "float64"
-        wide = None if exact else torch_side.run(both.module, make, given[0], losses[0], "float64", dtype)[0]
-        mine, problems = jax_side.run(both, transformation, given[1], losses[1], dtype, key, drawn)
+        wide = None if exact else torch_side.run(both.module, asked, "float64", dtype)[0]
+        mine, problems = jax_side.run(both, transformation, given[1], losses[1], dtype, key, drawn, my_clip)
         found.problems += problems
         found.curves[f"{dtype}.loss"] = theirs["loss"][""].tolist(), mine["loss"][""].tolist()
-        rounding = functools.cache(
-            functools.partial(torch_side.run_rounding, both.module, make, given[0], losses[0], dtype)
-        )
+        rounding = functools.cache(functools.partial(torch_side.run_rounding, both.module, asked, dtype))
         near = {part: NEAR * _size(part, theirs[part], start) for part in theirs}
         for part, atol in near.items():
             again = lambda part=part, rounding=rounding: rounding()[part]  # noqa: E731

@@ -1,6 +1,7 @@
 """Attention: softmax(Q · Kᵀ · scale + mask) · V, alone and with the projections of several heads."""
 
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,9 +14,11 @@ from fnlearn.functional.softmax import shares
 from fnlearn.functional.typing import ArrayLike
 from fnlearn.random import TorchGenerator, draw
 
-# More scores than this are computed chunk by chunk of queries and again for the gradient (64 MiB in float32); a chunk
-# then has about a quarter as many.
+# More scores than this (64 MiB in float32) are computed again for the gradient. On a CPU they are then computed chunk
+# by chunk of queries, each of about a quarter as many; elsewhere that is slow, and all are computed at once, as long as
+# they are no more than MOST_SCORES (4 GiB).
 MANY_SCORES = 1 << 24
+MOST_SCORES = 1 << 30
 
 
 def scaled_dot_product_attention(
@@ -65,8 +68,7 @@ def scaled_dot_product_attention(
         _check_mask(mask, q, k, enable_gqa)
     one_order = isinstance(key, TorchGenerator)  # in which torch draws the whole mask
     if scores > MANY_SCORES and q.shape[-2] > 1 and not one_order:
-        rows = max(q.shape[-2] * MANY_SCORES // (4 * scores), 1)
-        return _by_chunks(q, k, v, mask, key, rows, options)
+        return _many(q, k, v, mask, key, scores, options)
     return _attend(q, k, v, mask, key, 0, **options)
 
 
@@ -182,6 +184,29 @@ def _drop(weights: jax.Array, p: float, key: jax.Array | None) -> jax.Array:
         return jnp.zeros_like(weights)
     kept = draw.bernoulli(key, 1 - p, weights.shape)
     return jnp.where(kept, weights / (1 - p), 0)
+
+
+def _many(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    mask: jax.Array | None,
+    key: jax.Array | None,
+    scores: int,
+    options: dict[str, Any],
+) -> jax.Array:
+    """The same without keeping the scores, in the form that is fast on the machine at hand."""
+
+    def chunks(most: int, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+        rows = max(q.shape[-2] * most // (4 * scores), 1)
+        return _by_chunks(q, k, v, mask, key, rows, options)
+
+    @jax.checkpoint
+    def whole(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+        return _attend(q, k, v, mask, key, 0, **options)
+
+    default = partial(chunks, MOST_SCORES) if scores > MOST_SCORES else whole
+    return lax.platform_dependent(q, k, v, cpu=partial(chunks, MANY_SCORES), default=default)
 
 
 def _by_chunks(

@@ -9,9 +9,11 @@ A model of one's own is a forward function and the layers that it calls by name:
     model = nn.compose(forward, linear1=nn.Linear(8, 6), linear2=nn.Linear(6, 1))
 
 `net.linear1` is the child with its own parameters already in place; train mode, keys and buffers reach the children and
-come back by themselves. What is called `self.linear1` in torch is called `net.linear1` here, and has the same key.
+come back by themselves. What is called `self.linear1` in torch is called `net.linear1` here, and has the same key. A
+forward function that draws itself, or differs in training, asks for both by name: `def forward(net, x, *, train, key)`.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -21,6 +23,8 @@ import jax
 from fnlearn import random
 from fnlearn.nn.layer import Layer, Tree
 from fnlearn.random import draw
+
+KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 
 
 class Parameter(NamedTuple):
@@ -63,12 +67,15 @@ def compose(forward: Callable[..., Any], /, **layers: Children) -> Layer:
     Shape: forward's own.
     Args: forward: called as `forward(net, *inputs)`; `net.NAME(...)` calls the layer of that name, `net.NAME[i]` one of
         a list, `net.NAME["key"]` one of a dict; a parameter or buffer is the array itself. layers: a `Layer`, a
-        `Parameter`, a `Buffer`, or dicts and lists of them, by attribute name.
+        `Parameter`, a `Buffer`, or dicts and lists of them, by attribute name. Where forward has keyword-only arguments
+        `train` and `key`, it is given the mode, and a key of its own: `forward(net, x, *, train, key)`.
     Raises: TypeError when a child is none of these; AttributeError, when applied, for a name that was not given.
     Differs: a child can't be registered twice by mistake: a repeated name is a SyntaxError.
     Source: `torch.nn.Module`.
     """
     children = _named(layers)
+    arguments = inspect.signature(forward).parameters
+    asked = {name for name in ("train", "key") if name in arguments and arguments[name].kind is KEYWORD_ONLY}
 
     def init(key: jax.Array) -> tuple[Tree, Tree]:
         return _init(children, key)
@@ -77,8 +84,10 @@ def compose(forward: Callable[..., Any], /, **layers: Children) -> Layer:
         params: Tree, buffers: Tree, *inputs: Any, train: bool = False, key: jax.Array | None = None, **named: Any
     ) -> tuple[Any, Tree]:
         after: Tree = dict(buffers)
-        net = _bind(children, params, after, train, _keys(key))
-        return forward(SimpleNamespace(**net), *inputs, **named), after
+        keys = _keys(key)
+        own = {"train": train, "key": next(keys) if "key" in asked else None}
+        net = _bind(children, params, after, train, keys)
+        return forward(SimpleNamespace(**net), *inputs, **named, **{name: own[name] for name in asked}), after
 
     return Layer(init, apply)
 

@@ -10,10 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 import torch
 
 from fnlearn import equivalence, tree
+from fnlearn.equivalence import torch_side
 from fnlearn.port.capture import Trace, trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Sym, Val, values
@@ -80,11 +80,7 @@ class Port:
         Raises: ValueError that lists every missing, unexpected and wrongly shaped name; OSError when it can't be read.
         """
         params, buffers = weights_of(path, self.original, self.params, self.buffers)
-        original = copy.deepcopy(self.original)
-        narrow = lambda x: x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x  # noqa: E731 - unknown to numpy
-        flat = tree.flatten(tree.merge(params, buffers))
-        state = {name: torch.tensor(np.asarray(narrow(x))) for name, x in flat.items()}
-        original.load_state_dict(state, strict=False)
+        original = torch_side.loaded(copy.deepcopy(self.original), tree.merge(params, buffers))
         return dataclasses.replace(self, params=params, buffers=buffers, original=original, training=None)
 
     def to_nnx(self) -> Ported:
@@ -97,15 +93,17 @@ class Port:
         """
         return Ported(self.apply, self.params, self.buffers)
 
-    def save(self, directory: str | os.PathLike[str]) -> list[equivalence.Answer]:
+    def save(self, directory: str | os.PathLike[str], *, made_by: str | None = None) -> list[equivalence.Answer]:
         """Write model.py, weights.safetensors, test_equivalence.py, golden.safetensors and README.md, and prove them.
 
-        Args: directory: the folder to be; it must not be there, or be empty.
+        Args: directory: the folder to be; it must not be there, or be empty. made_by: what makes the torch module
+            without arguments, `path.py:name` or `package.module:name`, for the test to ask it itself; its class when
+            left out, if that makes the same model.
         Returns: the answers of `fnlearn.equivalence` to whether it is the same model, which README.md reports too.
         Raises: FileExistsError when the folder holds something; OSError when it can't be written. Nothing half-written
             is left behind.
         """
-        return save(directory, self)
+        return save(directory, self, made_by)
 
 
 def convert(

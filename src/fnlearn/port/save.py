@@ -12,7 +12,7 @@ import optax
 import torch
 
 from fnlearn import equivalence, optim, tree
-from fnlearn.port.program import formatted
+from fnlearn.port.proof import proof
 from fnlearn.port.training import Training, goes_on, saved_state
 
 if TYPE_CHECKING:
@@ -20,68 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["save"]
 
-TEST = '''\
-"""Is model.py the model it was ported from? PyTorch's answers are in golden.safetensors, so torch need not be there."""
-
-from pathlib import Path
-
-import jax
-import jax.numpy as jnp
-
-import model
-from fnlearn import equivalence, optim, tree
-
-HERE = Path(__file__).parent
-BUFFERS = {buffers}
-
-
-def loss(out, target):
-    """The mean square of what the model returns."""
-    return sum((leaf**2).mean() for leaf in jax.tree.leaves(out) if jnp.issubdtype(leaf.dtype, jnp.floating))
-
-
-def pair():
-    """PyTorch's answers, and this port with its weights."""
-    state = jax.tree.map(jnp.asarray, tree.load(HERE / "weights.safetensors"))
-    buffers, params = tree.partition(state, lambda name, _: name in BUFFERS)
-    return equivalence.pair(equivalence.load(HERE / "golden.safetensors"), model.apply, params, buffers)
-
-
-def test_outputs():
-    answer = equivalence.forward(pair(), pair().module.inputs{modes})
-    assert answer.ok, answer
-
-
-def test_gradients():
-    answer = equivalence.backward(pair(), pair().module.inputs{modes})
-    assert answer.ok, answer
-'''
-STEP = """
-
-def test_an_optimizer_step():
-    answer = equivalence.training(pair(), None, optim.sgd(0.01), pair().module.batches, (None, loss))
-    assert answer.ok, answer
-"""
-GOES_ON = """
-
-def test_the_run_goes_on():
-    def start(params):
-        floats = jax.tree.leaves(params)[0].dtype
-        cast = lambda x: x.astype(floats) if jnp.issubdtype(x.dtype, jnp.floating) else x
-        return jax.tree.map(cast, train.start()[2])
-
-    optimizer = optax.GradientTransformationExtraArgs(start, train.optimizer.update)
-    losses = (None, lambda out, targets: train.loss(out, *targets))
-    answer = equivalence.training(pair(), None, optimizer, pair().module.batches, losses)
-    assert answer.ok, answer
-"""
 README = """\
 # {name}
 
 - `model.py`: {name} as JAX source; `apply(params, buffers, *inputs, train=False, key=None)` returns what the model
   returns, and its buffers as they are afterwards
 - `weights.safetensors`: parameters and buffers by PyTorch's names
-- `test_equivalence.py`: the proof that it is the same model, against PyTorch's own answers in `golden.safetensors`
+- `test_equivalence.py`: the proof that it is the same model, against PyTorch's own answers in `golden.safetensors`, and
+  against the PyTorch model itself where that can be made
 {also}
 When it was ported:
 
@@ -91,7 +37,6 @@ When it was ported:
 """
 
 
-TRAINED = "import model\nimport train\nfrom fnlearn import equivalence, tree"
 TRAINING = """\
 - `train.py`: the loss, PyTorch's optimizer with its options and its state from `optimizer.safetensors`, a jitted
   `step`, and the loop: `train(batches, *start())` goes on where PyTorch left off
@@ -102,7 +47,7 @@ STACKED = """\
 STEPS = 3  # of a run that goes on, which are compared
 
 
-def save(directory: str | os.PathLike[str], port: "Port") -> list[equivalence.Answer]:
+def save(directory: str | os.PathLike[str], port: "Port", made_by: str | None = None) -> list[equivalence.Answer]:
     """Write a port and what proves it; the folder appears when all of it is there."""
     target = Path(directory)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -110,7 +55,7 @@ def save(directory: str | os.PathLike[str], port: "Port") -> list[equivalence.An
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        answers = _written(folder, port)
+        answers = _written(folder, port, made_by)
         folder.chmod(0o755)
         folder.replace(target)
     finally:
@@ -118,7 +63,7 @@ def save(directory: str | os.PathLike[str], port: "Port") -> list[equivalence.An
     return answers
 
 
-def _written(folder: Path, port: "Port") -> list[equivalence.Answer]:
+def _written(folder: Path, port: "Port", made_by: str | None) -> list[equivalence.Answer]:
     module, inputs, trains = port.original, port.inputs, not port.no_training
     (folder / "model.py").write_text(port.source)
     tree.save(folder / "weights.safetensors", tree.merge(port.params, port.buffers))
@@ -139,13 +84,7 @@ def _written(folder: Path, port: "Port") -> list[equivalence.Answer]:
     if port.training is not None:
         (folder / "train.py").write_text(port.training.source)
         tree.save(folder / "optimizer.safetensors", saved_state(port.training.opt_state))
-    test = TEST.format(buffers=sorted(tree.flatten(port.buffers)), modes="" if trains else ', modes=("eval",)')
-    if port.training is not None:
-        test = (test + GOES_ON).replace("import jax.numpy as jnp\n", "import jax.numpy as jnp\nimport optax\n", 1)
-        test = test.replace("import model\nfrom fnlearn import equivalence, optim, tree", TRAINED)
-    elif steps:
-        test += STEP
-    (folder / "test_equivalence.py").write_text(formatted(test))
+    (folder / "test_equivalence.py").write_text(proof(port, folder, made_by, steps))
     report = "\n".join(_row(answer) for answer in answers)
     also = "" if port.training is None else TRAINING
     if port.stacked:
