@@ -96,9 +96,11 @@ def fit(
         raise ValueError("batch_size and shuffle are for arrays; an iterator has its own")
     else:
         source = of_batches(taken, data, place, epochs, steps_per_epoch)
-    run = _Run(state, place, step, source, nonfinite, checkpoints, save_every)
+    sinks = _sinks(log, checkpoints)
+    counted = int(state.step) if sinks or checkpoints is not None else 0  # waits for the device
+    run = _Run(state, place, step, source, nonfinite, checkpoints, save_every, counted)
     with (
-        watching(progress, epochs, source.length, _sinks(log, checkpoints), tokens_per_row, run.at_peak) as tell,
+        watching(progress, epochs, source.length, sinks, tokens_per_row, run.at_peak) as tell,
         profiled(profile, source.total == 1) as about_to,
         terminated(checkpoints is not None) as asked_to_end,
     ):
@@ -123,7 +125,7 @@ class _Run:
     """A state on its way through the data.
 
     Args: state: where it starts. place: in the data. step: what is looked into where it fails. source: the data and the
-        step that is taken. nonfinite, checkpoints, save_every: as for `fit`.
+        step that is taken. nonfinite, checkpoints, save_every: as for `fit`. counted: the steps that were taken before.
     """
 
     def __init__(
@@ -135,11 +137,12 @@ class _Run:
         nonfinite: str | None,
         checkpoints: "Checkpoints | None",
         save_every: int | None,
+        counted: int,
     ):
         self.step, self.source, self.place, self.nonfinite = step, source, place, nonfinite
         self.checkpoints, self.save_every = checkpoints, save_every
         self.carried: Any = state if nonfinite is None else (state, jnp.bool_(False))
-        self.count = self.saved = int(state.step)
+        self.count = self.saved = counted
         self.ahead: deque[tuple[Turn, Any, int]] = deque()  # a batch is computed while the one before is looked at
         self.steps: list[Any] = [None] * place.batch  # of the epoch; those of before are not known
         self.history: list[History] = []
@@ -282,8 +285,8 @@ def _stacked(steps: list[Any]) -> History:
 
 def _joined(history: list[History]) -> History:
     """All epochs, each filled up with NaN to the longest."""
-    if not history:
-        return {}
+    if len(history) < 2:
+        return jax.tree.map(np.array, history[0]) if history else {}
     longest = max(x.shape[1] for part in history for x in jax.tree.leaves(part))
 
     def filled(x: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ def of_arrays(
 ) -> Source:
     """Turns of some epochs each."""
     rows = rows_of(data)
-    size, data = min(size or rows, rows), jax.tree.map(jnp.asarray, data)
+    size, data = min(size or rows, rows), jax.tree.map(_on_device, data)
     keys = None if shuffle is None else jax.random.split(shuffle, epochs)
     ends = [min(start + each, epochs) for start in range(first, epochs, each)]
     shapes = tuple((x.shape, x.dtype) for x in jax.tree.leaves(data))
@@ -120,6 +120,11 @@ def _turn(batch: Any, epoch: int, number: int, position: Any, shapes: dict[Any, 
     """One batch's; shapes: of those before."""
     warn_of_shapes(batch, shapes)
     return Turn(batch, epoch, number, position, steps=1, rows=_rows(batch), ends=False)
+
+
+def _on_device(x: Any) -> jax.Array:
+    """The array itself if it is one of JAX's, which `jnp.asarray` takes longer to find out than a small step takes."""
+    return x if isinstance(x, jax.Array) else jnp.asarray(x)
 
 
 def _rows(batch: Any) -> int:
