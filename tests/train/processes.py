@@ -159,6 +159,7 @@ def kill(count, kills, folder):
 
 def fitted(folder, begin, slowly):
     """Say each batch that is made, and at the end the steps that are saved and the status."""
+    signal.alarm(100)  # one that waits for another that has ended would wait for ever
     state, step, rows = placed({"data": jax.device_count()}, (), "data")
 
     def made(epoch):
