@@ -35,10 +35,7 @@ def load():
 
 @dataclass
 class Batches:
-    """Full batches in another order whenever they are gone through, as a shuffling DataLoader's with drop_last.
-
-    `fit` takes the arrays too, but then the steps are one compiled loop, in which XLA's convolutions are slow on a CPU.
-    """
+    """Full batches in another order whenever they are gone through, as a shuffling DataLoader's with drop_last."""
 
     x: np.ndarray
     y: np.ndarray

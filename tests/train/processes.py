@@ -3,6 +3,7 @@
 `processes.py train N LAYOUT …` trains with layouts on four devices of N processes and prints losses as JSON.
 `processes.py kill N KILLS FOLDER` trains with a save after every step and kills what runs KILLS times at random
 moments, then lets it end; `processes.py kill N 0 FOLDER` leaves it alone.
+`processes.py term N RANK FOLDER` trains by `fit` and sends SIGTERM to one of N processes, to none where RANK is −1.
 """
 
 import json
@@ -21,7 +22,7 @@ from jax.sharding import PartitionSpec
 
 import fnlearn.functional as F
 from fnlearn import nn, optim
-from fnlearn.train import TrainState, make_step, prefetch, sharding
+from fnlearn.train import TrainState, fit, make_step, prefetch, sharding
 from fnlearn.train.checkpoint import Checkpoints
 
 DEVICES, STEPS = 4, 30
@@ -156,7 +157,40 @@ def kill(count, kills, folder):
             ended[-1].append(int(first.split()[-1]) if first.strip() else None)
 
 
+def fitted(folder, begin, slowly):
+    """Say each batch that is made, and at the end the steps that are saved and the status."""
+    signal.alarm(100)  # one that waits for another that has ended would wait for ever
+    state, step, rows = placed({"data": jax.device_count()}, (), "data")
+
+    def made(epoch):
+        for i in range(STEPS):
+            os.write(begin, b".")
+            time.sleep(0.1 if slowly else 0.0)
+            yield sharding.place(BATCHES[i % 4], rows)
+
+    code = None
+    with Checkpoints(folder) as saved:
+        try:
+            fit(state, step, made, epochs=1, checkpoints=saved)
+        except SystemExit as end:
+            code = end.code
+        os.write(begin, json.dumps([code, saved.steps()]).encode())
+
+
+def terminate(count, rank, folder):
+    """What each process says in the end; the one with this rank is told to."""
+    children, ends = forked(count, 1, lambda _, begin: fitted(folder, begin, rank >= 0))
+    if rank >= 0:
+        os.read(ends[rank], 1)
+        os.kill(children[rank], signal.SIGTERM)
+    assert wait(children) == [0] * count
+    return [json.loads(os.read(end, 1000).lstrip(b".")) for end in ends]
+
+
 def main(what, count, *rest):
+    if what == "term":
+        print(json.dumps(terminate(int(count), int(rest[0]), rest[1])))
+        return
     if what == "kill":
         print(json.dumps(kill(int(count), int(rest[0]), rest[1])))
         return

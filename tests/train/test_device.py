@@ -1,13 +1,15 @@
 """What is published of devices, and what a step counts and uses."""
 
 import re
+from functools import partial
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from fnlearn.train import device
+import fnlearn.functional as F
+from fnlearn.train import device, jaxpr
 
 KINDS = {  # device_kind as drivers report it
     "NVIDIA H100 80GB HBM3": ("H100", 989.4e12), "NVIDIA H100 PCIe": ("H100 PCIe", 756e12),
@@ -66,3 +68,44 @@ def test_the_share_is_that_of_the_peak_at_which_it_multiplies():
         assert device.mfu(67e12, 2.0, h100) == pytest.approx(0.5)
         assert device.mfu(275e12, 2.0, tpu) is None
     assert device.mfu(989.4e12, 4.0, h100, "bfloat16") == pytest.approx(0.25)
+
+
+def test_products_by_the_dtype_in_which_they_multiply():
+    a, narrow, whole = jnp.ones((4, 8)), jnp.ones((4, 8), jnp.bfloat16), jnp.ones((4, 8), int)
+    exactly = partial(jnp.matmul, precision="highest")
+    found = lambda f: jaxpr.products(jax.make_jaxpr(f)().jaxpr)  # noqa: E731
+    one = 2 * 4 * 8 * 4
+    assert found(lambda: (a @ a.T, narrow @ narrow.T, narrow @ narrow.T)) == {jaxpr.DEFAULT: one, "bfloat16": 2 * one}
+    assert found(lambda: (exactly(a, a.T), whole @ whole.T)) == {"float32": one, "int32": one}
+    with jax.default_matmul_precision("highest"):
+        assert found(lambda: a @ a.T) == {"float32": one}
+    h100, tpu = (SimpleNamespace(device_kind=kind) for kind in ("NVIDIA H100 80GB HBM3", "TPU v4"))
+    both = jax.make_jaxpr(lambda: (a @ a.T, narrow @ narrow.T, whole @ whole.T))().jaxpr
+    assert device.seconds_at_peak(both, h100) == pytest.approx(one / 494.7e12 + one / 989.4e12)
+    assert device.seconds_at_peak(both, tpu) == pytest.approx(2 * one / 275e12)
+    assert device.seconds_at_peak(jax.make_jaxpr(lambda: exactly(a, a.T))().jaxpr, tpu) is None
+    assert device.seconds_at_peak(jax.make_jaxpr(lambda: a + a)().jaxpr, h100) is None
+    assert device.seconds_at_peak(both, jax.devices()[0]) is None
+
+
+def convolving(channels, size, kernel, **options):
+    """A convolution and its gradients, as the layers have it."""
+    x, w = (
+        jnp.ones((2, channels, size, size)),
+        jnp.ones((channels // options.get("groups", 1), channels, kernel, kernel)),
+    )
+    w = w.swapaxes(0, 1)
+    return jax.make_jaxpr(jax.grad(lambda x, w: F.conv2d(x, w, **options).sum(), (0, 1)))(x, w).jaxpr
+
+
+def test_what_convolves_on_a_cpu():
+    """Forms of products don't, whatever other platforms would do; what is called does."""
+    assert jaxpr.convolves_on_cpu(convolving(4, 8, 3))
+    for products in (convolving(4, 8, 1), convolving(4, 8, 2, stride=2), convolving(4, 8, 3, groups=4)):
+        assert "conv_general_dilated" in str(products)
+        assert not jaxpr.convolves_on_cpu(products)
+    conv = lambda x: jax.lax.conv(x, x, (1, 1), "SAME")  # noqa: E731
+    image = jnp.ones((1, 1, 4, 4))
+    for called in (jax.jit(conv), jax.checkpoint(conv), lambda x: jax.lax.cond(True, conv, lambda x: x, x)):
+        assert jaxpr.convolves_on_cpu(jax.make_jaxpr(called)(image).jaxpr)
+    assert not jaxpr.convolves_on_cpu(jax.make_jaxpr(jnp.matmul)(image, image).jaxpr)

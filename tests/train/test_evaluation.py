@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fnlearn import optim
-from fnlearn.train import EarlyStopping, TrainState, evaluate, fit, make_step, metrics
+from fnlearn.train import EarlyStopping, TrainState, evaluate, evaluation, fit, make_step, metrics
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((11, 3)).astype(np.float32), RNG.integers(0, 3, 11)
@@ -122,3 +122,26 @@ def test_errors_of_early_stopping():
         with pytest.raises(ValueError, match="patience must be at least 1, min_delta not negative and mode"):
             EarlyStopping(**options)
     assert jax.tree.leaves(EarlyStopping(patience=1).best_state) == []
+
+
+def test_a_function_that_convolves_is_not_in_a_loop_on_a_cpu(monkeypatch):
+    """It is called for each batch, and a batch of all rows at once."""
+    looped, images = evaluation._over_arrays, RNG.standard_normal((11, 1, 4, 4)).astype(np.float32)
+    runs: list[None] = []
+
+    class Loop:
+        trace = looped.trace
+
+        def __call__(self, *args, **options):
+            runs.append(None)
+            return looped(*args, **options)
+
+    def convolved(state, batch):
+        maps = jax.lax.conv(batch[0], state["kernel"], (1, 1), "SAME")
+        return maps[:, :, 0].reshape(-1, 12), batch[1]
+
+    state = {"kernel": jnp.asarray(RNG.standard_normal((3, 1, 3, 3)), jnp.float32)}
+    monkeypatch.setattr(evaluation, "_over_arrays", Loop())
+    whole, parts = (evaluate(state, convolved, metrics.accuracy(), (images, Y), batch_size=n) for n in (None, 4))
+    assert len(runs) == 1
+    assert float(whole) == float(parts)

@@ -14,7 +14,7 @@ from rich.console import Console
 import fnlearn.functional as F
 from fnlearn import nn, optim, tree
 from fnlearn.equivalence import assert_equivalent
-from fnlearn.train import TrainingError, TrainState, fit, log, make_step, prefetch
+from fnlearn.train import TrainingError, TrainState, fit, log, make_step, prefetch, turns
 from tests.reference import precision
 
 RNG = np.random.default_rng(0)
@@ -190,6 +190,8 @@ def test_the_step_hands_the_loss_to_optimizers_that_want_it():
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"epochs": 1, "batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"epochs": 1, "steps_per_epoch": 0}, "steps_per_epoch must be at least 1, got 0"),
+        ({"epochs": 1, "steps_per_epoch": 2}, "steps_per_epoch is for batches that come one after the other"),
         ({"epochs": 1, "data": (jnp.ones((2, 1)), jnp.ones((3, 1)))}, r"one leading length .* \[\(2, 1\), \(3, 1\)\]"),
         ({"epochs": 1, "data": jnp.ones((0, 3))}, "one leading length above 0"),
         ({"epochs": 1, "data": jnp.float32(1)}, "one leading length above 0"),
@@ -302,3 +304,98 @@ def test_other_shapes_are_told():
     odd = [(x[:n], y[:n]) for n in (4, 4, 3, 2)]
     with pytest.warns(UserWarning, match=r"float32\[2, 3\], float32\[2, 1\] after float32\[3, 3\]"):
         fit(start(), STEP, odd, epochs=1)
+
+
+# epochs of some steps
+
+
+def endlessly():
+    while True:
+        yield from batches_of(4)
+
+
+def test_epochs_of_some_steps_of_data_that_does_not_end():
+    seen: list[Any] = []
+    look = lambda epoch, state, history: seen.append((epoch, int(state.step), history["loss"].shape))  # noqa: E731
+    source = endlessly()
+    one = fit(start(), STEP, source, epochs=3, steps_per_epoch=2, after_epoch=look)
+    assert seen == [(0, 2, (1, 2)), (1, 4, (1, 2)), (2, 6, (1, 2))]
+    state, history = fit(start(), STEP, data(), epochs=2, batch_size=4)
+    same_run(one, (state, {name: x.reshape(3, 2) for name, x in history.items()}))
+    assert len(next(source)[0]) == 4, "no batch is taken that no step needs"
+
+
+def test_data_that_ends_is_begun_again():
+    """A list, and a function, which is told the round; an epoch may be longer than a round."""
+    rounds: list[int] = []
+
+    def told(number):
+        rounds.append(number)
+        return batches_of(4)
+
+    wanted = fit(start(), STEP, endlessly(), epochs=2, steps_per_epoch=4)
+    for source in (batches_of(4), told):
+        same_run(fit(start(), STEP, source, epochs=2, steps_per_epoch=4), wanted)
+    assert rounds == [0, 1, 2]
+    with pytest.raises(TrainingError, match="no batches in round 1: give a list or a loader"):
+        fit(start(), STEP, iter(batches_of(4)), epochs=2, steps_per_epoch=2)
+
+
+# convolutions on a CPU
+
+CNN = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 16, 1))
+
+
+def cnn_loss(params, buffers, batch, key):
+    out, buffers = CNN.apply(params, buffers, batch["x"] + 0.1 * jax.random.normal(key, batch["x"].shape), train=True)
+    return F.mse_loss(out, batch["y"]), (buffers, {"out": out[0], "error": jnp.abs(out - batch["y"]).max()})
+
+
+CNN_STEP = make_step(cnn_loss, OPTIMIZER)
+IMAGES = {"x": jnp.asarray(RNG.standard_normal((10, 1, 4, 4)), "float32"), "y": data()[1]}
+
+
+def cnn_start():
+    return TrainState.create(*CNN.init(jax.random.key(0))[:1], OPTIMIZER, {}, jax.random.key(1))
+
+
+class Loop:
+    """The compiled epochs, which may be looked at or run."""
+
+    def __init__(self, loop, runs):
+        self.trace, self.loop, self.runs = loop.trace, loop, runs
+
+    def __call__(self, *args, **kwargs):
+        self.runs.append(None)
+        return self.loop(*args, **kwargs)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 4}, {"batch_size": 4, "shuffle": jax.random.key(0)}])
+@pytest.mark.parametrize("nonfinite", [None, "skip"])
+def test_a_step_that_convolves_is_not_in_a_loop_on_a_cpu(monkeypatch, options, nonfinite):
+    """Where it is many times slower; the run is the same."""
+    runs: list[None] = []
+    monkeypatch.setattr(turns, "_epochs", Loop(turns._epochs, runs))
+    options |= {"epochs": 3, "nonfinite": nonfinite}
+    apart = fit(cnn_start(), CNN_STEP, IMAGES, **options)
+    assert not runs
+    fit(start(), STEP, data(), epochs=3)
+    assert runs
+    monkeypatch.setattr(turns, "_apart", lambda *_: False)
+    looped = fit(cnn_start(), CNN_STEP, IMAGES, **options)
+    same_run(apart, looped)
+    shapes = [{name: (x.shape, x.dtype) for name, x in history.items()} for _, history in (apart, looped)]
+    assert shapes[0] == shapes[1]
+
+
+def test_a_step_is_traced_for_it_once():
+    traces: list[None] = []
+
+    def counting(*args):
+        traces.append(None)
+        return cnn_loss(*args)
+
+    step = make_step(counting, OPTIMIZER)
+    for _ in range(3):
+        fit(cnn_start(), step, IMAGES, epochs=2)
+    assert len(traces) == 2, "in the loop, which is looked at, and by itself"

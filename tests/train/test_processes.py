@@ -70,15 +70,30 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(script, tm
     reached = [[step for step in steps if step is not None] for steps in killed.values()]
     assert sum(map(len, reached)) > kills / 2
     assert all(sorted(steps) == steps for steps in reached)  # each goes on where one before was saved
-    found = {folder: read(script, folder) for folder in (whole, *killed)}
+    found = {folder: read(script, folder, {"position": script.STEPS}) for folder in (whole, *killed)}
     assert all(len(bits) > 10 for bits in found.values())
     assert all(bits == found[whole] for bits in found.values())
 
 
-def read(script, folder):
+def test_sigterm_to_one_of_two_ends_both_at_the_same_step(script, tmp_path):
+    """Saved, with 0; and the run goes on to the bits of one that was left alone."""
+    end = {"epoch": 1, "batch": 0, "position": None}
+    assert run(tmp_path, "term", 2, -1, tmp_path / "whole") == [[None, [script.STEPS]]] * 2
+    told = run(tmp_path, "term", 2, 1, tmp_path / "ended")
+    assert told[0] == told[1]
+    code, (step,) = told[0]
+    assert code == 0
+    assert 0 < step < script.STEPS
+    assert run(tmp_path, "term", 2, -1, tmp_path / "ended") == [[None, [step, script.STEPS]]] * 2
+    assert read(script, tmp_path / "ended", end) == read(script, tmp_path / "whole", end)
+    lines = (tmp_path / "whole" / "log.jsonl").read_text().splitlines()
+    assert sum("batch" not in json.loads(line) for line in lines) == 1, "one process writes"
+
+
+def read(script, folder, extra):
     """All bits of the last state, by one process, of however many it was."""
     with Checkpoints(folder) as saved:
         last = saved.restore(script.start())
-    assert (last.step, last.extra, last.damaged) == (script.STEPS, {"position": script.STEPS}, {})
+    assert (last.step, last.extra, last.damaged) == (script.STEPS, extra, {})
     plain = last.state.replace(key=jax.random.key_data(last.state.key))
     return [np.asarray(x).tobytes() for x in jax.tree.leaves(plain)]

@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from typing import Any
 
 import grain
@@ -115,11 +117,45 @@ def test_each_row_is_seen_once_by_a_run_that_was_killed_within_an_epoch(tmp_path
     np.testing.assert_array_equal(rest["loss"][1], history["loss"][1])
 
 
-class Dying:
-    """An iterator of grain's that ends the process at the fifth batch."""
+@pytest.mark.parametrize("kind", ["dataset", "loader", "list"])
+@pytest.mark.parametrize("at", [2, 5, 8])
+def test_epochs_of_some_steps_go_on_where_they_were(tmp_path, kind, at):
+    """In the first round of the data, at its end, and in the second, of which each is six batches and an epoch four."""
+    data = loaders()[kind]
+    options: dict[str, Any] = {"epochs": 3, "steps_per_epoch": 4}
+    whole, history = fit(start(), STEP, data, **options)
+    assert whole.buffers["seen"].tolist() == [2] * 12
 
-    def __init__(self, source):
-        self.source, self.left = source, 4
+    def dying(round):
+        left = at - 6 * round
+        return Dying(iter(data), left) if kind != "list" else killed_at(data, left)
+
+    with pytest.raises(Killed), Checkpoints(tmp_path) as saved:
+        fit(start(), STEP, dying, **options, checkpoints=saved, save_every=1)
+    with Checkpoints(tmp_path) as saved:
+        reached = saved.steps()[-1]
+        assert at - 3 <= reached <= at
+        with pytest.raises(ValueError, match="had steps_per_epoch: give it again"):
+            fit(start(), STEP, data, epochs=3, checkpoints=saved)
+        state, rest = fit(start(), STEP, data, **options, checkpoints=saved)
+    same(state, whole)
+    known = ~np.isnan(rest["loss"])
+    assert known.sum() == 12 - reached
+    np.testing.assert_array_equal(rest["loss"][known], history["loss"][-len(known) :][known])
+
+
+def test_epochs_of_other_lengths_are_refused(tmp_path):
+    with Checkpoints(tmp_path) as saved:
+        fit(start(), STEP, BATCHES, epochs=1, checkpoints=saved)
+        with pytest.raises(ValueError, match="had other epochs than of steps_per_epoch=2"):
+            fit(start(), STEP, BATCHES, epochs=2, steps_per_epoch=2, checkpoints=saved)
+
+
+class Dying:
+    """An iterator of grain's that ends the process at some batch, the fifth."""
+
+    def __init__(self, source, left=4):
+        self.source, self.left = source, left
 
     def __iter__(self):
         return self
@@ -186,9 +222,9 @@ RUN = """
 """
 
 
-def run(folder, *more):
+def run(folder, *more, text=RUN):
     script = folder.parent / "run.py"
-    script.write_text(textwrap.dedent(RUN))
+    script.write_text(textwrap.dedent(text))
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
     return subprocess.Popen(
         [sys.executable, str(script), str(folder), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -217,3 +253,58 @@ def test_without_checkpoints_the_signal_is_left_alone():
     handlers = []
     fit(start(), STEP, ROWS, epochs=1, after_epoch=lambda *_: handlers.append(signal.getsignal(signal.SIGTERM)))
     assert handlers == [signal.SIG_DFL]
+
+
+KILLED = """
+    import sys
+    import grain, jax, jax.numpy as jnp, numpy as np
+    from fnlearn import optim
+    from fnlearn.train import TrainState, fit, make_step
+    from fnlearn.train.checkpoint import Checkpoints
+
+    rows = [{"i": np.int32(i), "x": np.random.default_rng(i).standard_normal(4, np.float32)} for i in range(60)]
+    optimizer = optim.adam(0.01)
+
+    def order(number):
+        print("begun", flush=True)
+        return grain.MapDataset.source(rows).shuffle(seed=number).to_iter_dataset().batch(3)
+
+    def loss_fn(params, buffers, batch, key):
+        noise = jax.random.normal(key, (3, 4))
+        seen = buffers["seen"].at[batch["i"]].add(1)
+        return ((jnp.tanh(batch["x"] @ params["w"]) - noise) ** 2).mean(), ({"seen": seen}, {})
+
+    state = TrainState.create({"w": jnp.eye(4)}, optimizer, {"seen": jnp.zeros(60, int)}, jax.random.key(0))
+    lengths = {"epochs": 4} if len(sys.argv) == 2 else {"epochs": 10, "steps_per_epoch": 8}
+    with Checkpoints(sys.argv[1], keep=2) as saved:
+        step = make_step(loss_fn, optimizer)
+        state, _ = fit(state, step, order, checkpoints=saved, save_every=1, log=[], **lengths)
+        state = state.replace(key=jax.random.key_data(state.key))
+        bits = [x.tobytes().hex() for x in jax.tree.leaves(jax.device_get(state))]
+        print(state.step, state.buffers["seen"].tolist(), *bits)
+"""
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("more", [(), ("steps",)], ids=["rounds", "steps"])
+def test_kill_9_at_random_moments_of_a_run_over_grain(tmp_path, more):
+    """Each row is seen once an epoch, and the last state has the bits of a run that was left alone."""
+    moments, text = random.Random(0), KILLED
+
+    def ended(folder):
+        out, errors = run(folder, *more, text=text).communicate(timeout=120)
+        *_, last = out.splitlines() or [errors]
+        return last
+
+    whole, kills = ended(tmp_path / "whole"), 0
+    assert whole.startswith(f"80 {[4] * 60} ")
+    for _ in range(8):
+        told = run(tmp_path / "killed", *more, text=text)
+        assert told.stdout is not None
+        assert told.stdout.readline() == "begun\n"
+        time.sleep(moments.uniform(0.0, 1.0))
+        told.kill()
+        told.communicate()
+        kills += told.returncode == -signal.SIGKILL
+    assert kills > 4
+    assert ended(tmp_path / "killed") == whole

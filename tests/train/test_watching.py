@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from fnlearn import optim
-from fnlearn.train import TrainState, fit, log, make_step, plot_history
+from fnlearn.train import TrainState, device, fit, log, make_step, plot_history
 from fnlearn.train.checkpoint import Checkpoints
 
 OPTIMIZER = optim.sgd(0.1)
@@ -54,6 +54,37 @@ def test_within_a_long_epoch_there_are_lines_too(monkeypatch):
     _, history = fit(start(), STEP, BATCHES, epochs=1, log=told.append)
     assert [(r["epoch"], r.get("batch"), r["step"]) for r in told] == [*((0, i, i) for i in range(1, 7)), (0, None, 6)]
     np.testing.assert_allclose([r["loss"] for r in told[:-1]], history["loss"][0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ["arrays", "batches"])
+def test_the_share_of_the_peak_where_it_is_known(monkeypatch, kind, dtype):
+    """By the dtype of the products; nothing is traced again for it."""
+    traces: list[None] = []
+    peaks = {"tensorfloat32": 1e9, "bfloat16": 4e9}
+
+    def loss(p, b, x, key):
+        traces.append(None)
+        return ((x @ p["w"]) ** 2).mean(), (b, {})
+
+    def told(source):
+        records: list[log.Record] = []
+        step = make_step(loss, OPTIMIZER)
+        state = TrainState.create({"w": jnp.ones((8, 8), dtype)}, OPTIMIZER)
+        state, _ = fit(state, step, source, epochs=3, log=records.append)
+        assert len(traces) == 1
+        return records, device.product_flops(step, state, rows)
+
+    rows = jnp.ones((16, 8), dtype)
+    source = rows if kind == "arrays" else lambda epoch: [rows] * 2
+    assert "mfu" not in told(source)[0][0]  # a CPU
+    monkeypatch.setattr(device, "CHIPS", (device.Chip("CPU", "cpu", peaks, 0, 0, 1, None, "made up"),))
+    traces.clear()
+    records, flops = told(source)
+    assert flops == 2 * (2 * 16 * 8 * 8)
+    for record in records:
+        used = record["steps_per_s"] * flops
+        assert record["mfu"] == pytest.approx(used / peaks["tensorfloat32" if dtype == "float32" else dtype])
 
 
 @pytest.mark.filterwarnings("ignore")

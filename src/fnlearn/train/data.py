@@ -3,6 +3,7 @@
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import jax
@@ -29,12 +30,12 @@ def prefetch(batches: Iterable[Any], size: int = 2, sharding: Any = None) -> Ite
     return _ahead(batches, size, lambda batch: _moved(batch, sharding))
 
 
-def positioned(data: Any, epoch: int, done: int, position: Any) -> Iterator[tuple[Any, Any]]:
+def positioned(data: Any, epoch: int, done: int, position: Any, most: int | None = None) -> Iterator[tuple[Any, Any]]:
     """An epoch's batches on the device, each with the position after it, from a position on.
 
     Args: data: gives batches when it is iterated over, or when a function is called with the epoch's number. done: how
         many of the epoch's batches are behind. position: what was given with the last of them, None where the iterator
-        does not tell: then it gives as many again, which are passed over.
+        does not tell: then it gives as many again, which are passed over. most: how many are wanted, all when left out.
     """
     source = iter(data(epoch) if callable(data) else data)
     tells = hasattr(source, "get_state") and hasattr(source, "set_state")  # as grain's iterators do
@@ -43,8 +44,28 @@ def positioned(data: Any, epoch: int, done: int, position: Any) -> Iterator[tupl
     else:
         for _ in range(done):
             next(source, None)
-    with_positions = ((batch, _position(source) if tells else None) for batch in source)
+    with_positions = ((batch, _position(source) if tells else None) for batch in islice(source, most))
     return _ahead(with_positions, 2, lambda both: (_moved(both[0], None), both[1]))
+
+
+def round_after_round(data: Any, position: Any, most: int) -> Iterator[tuple[Any, Any]]:
+    """Batches of data that is begun again at its end, each with the position after it, from a position on.
+
+    Args: data: as for `positioned`, a function of the round's number. position: as it was given; None at the beginning.
+        most: how many are wanted.
+    """
+    now = position or {"round": 0, "batch": 0, "within": None}
+    while True:
+        number, batches = now["round"], now["batch"]
+        for batch, within in positioned(data, number, batches, now["within"], most):
+            batches, most = batches + 1, most - 1
+            yield batch, {"round": number, "batch": batches, "within": within}
+        if not batches:
+            again = (
+                "" if number == 0 else f" in round {number}: give a list or a loader, which can be gone through again"
+            )
+            raise ValueError(f"the iterator has no batches{again}")
+        now = {"round": number + 1, "batch": 0, "within": None}
 
 
 def _position(source: Any) -> dict[str, Any]:
@@ -54,7 +75,11 @@ def _position(source: Any) -> dict[str, Any]:
 
 
 def _moved(batch: Any, sharding: Any) -> Any:
-    return jax.device_put(jax.tree.map(as_numpy, batch), sharding)
+    """On the device; arrays that are on one, or on several, stay there where no place is named."""
+    host = jax.tree.map(lambda x: x if isinstance(x, jax.Array) else as_numpy(x), batch)
+    if sharding is not None:
+        return jax.device_put(host, sharding)
+    return jax.tree.map(lambda x: x if isinstance(x, jax.Array) else jax.device_put(x), host)
 
 
 def _ahead(source: Iterable[Any], size: int, move: Callable[[Any], Any]) -> Iterator[Any]:

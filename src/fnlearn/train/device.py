@@ -5,14 +5,14 @@ second number, and is halved here), for one device as JAX counts them: a whole G
 one of a chip's two cores.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.extend.core as jex
 import jax.numpy as jnp
+
+from fnlearn.train.jaxpr import DEFAULT, products
 
 __all__ = ["Chip", "chip", "mfu", "peak_flops", "product_flops", "step_flops"]
 
@@ -146,7 +146,7 @@ def product_flops(function: Callable[..., Any], *args: Any) -> float:
     Raises: what the function raises when it is traced.
     Source: Chowdhery et al.: PaLM (2022), appendix B.
     """
-    return _products(jax.make_jaxpr(function)(*args).jaxpr)
+    return sum(products(jax.make_jaxpr(function)(*args).jaxpr).values(), 0.0)
 
 
 def mfu(flops: float, seconds: float, device: jax.Device | None = None, dtype: Any = "float32") -> float | None:
@@ -170,35 +170,29 @@ def _name(dtype: Any) -> str:
     return "tensorfloat32" if dtype == "tensorfloat32" else jnp.dtype(dtype).name
 
 
+def seconds_at_peak(jaxpr: Any, device: jax.Device) -> float | None:
+    """What all products would take at the peaks of the dtypes in which they multiply; None where one is not known, and
+    where there are none. Those of integers don't count, since `mfu` is of floating-point operations.
+    """
+    known = chip(device)
+    if known is None:
+        return None
+    found = {name: flops for name, flops in products(jaxpr).items() if name == DEFAULT or _floats(name)}
+    peaks = {name: known.peaks.get(_low(known) if name == DEFAULT else name, 0.0) for name in found}
+    return sum(found[name] / peak for name, peak in peaks.items()) if found and all(peaks.values()) else None
+
+
+def _floats(name: str) -> bool:
+    return jnp.issubdtype(jnp.dtype(name), jnp.inexact)
+
+
 def _multiplied_in(known: Chip, name: str) -> str:
     """The dtype in which float32 is multiplied at the precision that is set."""
     if name != "float32" or jax.config.jax_default_matmul_precision in ("highest", "float32"):  # type: ignore[attr-defined]
         return name
-    return next((low for low in ("tensorfloat32", "float32", "bfloat16") if low in known.peaks), name)
+    return _low(known)
 
 
-def _products(jaxpr: Any) -> float:
-    return sum(map(_products_of, jaxpr.eqns))
-
-
-def _products_of(equation: Any) -> float:
-    """2 · numbers that come out · numbers that are summed for each."""
-    name, params = equation.primitive.name, equation.params
-    if name == "dot_general":
-        (contracted, _), _ = params["dimension_numbers"]
-        shape = equation.invars[0].aval.shape
-        return 2.0 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[dim] for dim in contracted)
-    if name == "conv_general_dilated":
-        kernel, out_dim = equation.invars[1].aval.shape, params["dimension_numbers"].rhs_spec[0]
-        summed = math.prod(kernel) / kernel[out_dim] / math.prod(params["lhs_dilation"])  # zeros between rows: none
-        return 2.0 * math.prod(equation.outvars[0].aval.shape) * summed
-    inner = [_products(getattr(x, "jaxpr", x)) for x in _jaxprs(params)]
-    if name == "cond":
-        return max(inner, default=0.0)
-    return sum(inner) * (params["length"] if name == "scan" else 1)
-
-
-def _jaxprs(params: Mapping[str, Any]) -> list[Any]:
-    """Those that an equation calls."""
-    values = [x for value in params.values() for x in (value if isinstance(value, tuple | list) else (value,))]
-    return [x for x in values if isinstance(x, jex.Jaxpr | jex.ClosedJaxpr)]
+def _low(known: Chip) -> str:
+    """The dtype in which float32 is multiplied when nothing is asked for."""
+    return next((low for low in ("tensorfloat32", "float32", "bfloat16") if low in known.peaks), "float32")

@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from fnlearn.train.data import in_memory, prefetch, rows_of
+from fnlearn.train.jaxpr import convolves_on_cpu
 from fnlearn.train.metrics import Metric
 from fnlearn.train.state import copied
 from fnlearn.tree import as_numpy
@@ -23,7 +24,8 @@ def evaluate(state: Any, predict: Predict, metric: Metric, data: Any, *, batch_s
 
         evaluate(state, lambda state, batch: (model(state.params, batch[0]), batch[1]), metrics.accuracy(), test)
 
-    It compiles once for each function, metric and shape: make both once, and call as often as you like.
+    It compiles once for each function, metric and shape: make both once, and call as often as you like. On a CPU the
+    function is called for each batch where it has a convolution of XLA's, which is slow in a loop there.
 
     Args: state: what predict wants, such as a `TrainState`. predict: (state, batch) → the inputs of the metric's
         update, each with one row for one of the batch; a dict at the end holds those with names, such as a mask of the
@@ -37,9 +39,13 @@ def evaluate(state: Any, predict: Predict, metric: Metric, data: Any, *, batch_s
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if in_memory(data):
-        rows = rows_of(data)
-        return _over_arrays(state, data, predict=predict, metric=metric, size=min(batch_size or rows, rows))
-    if batch_size is not None:
+        size = min(batch_size or rows_of(data), rows_of(data))
+        asked = {"predict": predict, "metric": metric, "size": size}
+        slow = jax.default_backend() == "cpu" and convolves_on_cpu(_over_arrays.trace(state, data, **asked).jaxpr)
+        if not slow or size == rows_of(data):
+            return _over_arrays(state, data, **asked)
+        data = _parts(data, size)
+    elif batch_size is not None:
         raise ValueError("batch_size is for arrays; an iterator has its own")
     total = None
     for batch, counts in prefetch(_filled(data)):
@@ -129,6 +135,11 @@ def _add(state: Any, total: Any, batch: Any, counts: jax.Array, predict: Predict
 
 
 _added = jax.jit(_add, static_argnames=("predict", "metric"))
+
+
+def _parts(data: Any, size: int) -> Iterator[Any]:
+    for start in range(0, rows_of(data), size):
+        yield jax.tree.map(lambda x: x[start : start + size], data)  # noqa: B023
 
 
 def _filled(data: Any) -> Iterator[tuple[Any, np.ndarray]]:

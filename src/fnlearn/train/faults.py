@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, reduce
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import jax
 import jax.extend.core as jex
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 from fnlearn.optim.grouping import named
 from fnlearn.train.state import TrainState
@@ -282,18 +284,34 @@ def _line(eqn: Any) -> str:
 def terminated(asked: bool) -> Iterator[Callable[[], bool]]:
     """Whether the process was told to end by SIGTERM, which does not end it by itself meanwhile.
 
+    Of several processes all are told at the same turn, when any of them was: JAX's preemption service, which
+    `jax.distributed.initialize` starts, takes the signal and agrees on the turn.
+
     Args: asked: False leaves the signal as it is, as any thread but the main one has to.
-    Returns: a context manager that gives a function.
+    Returns: a context manager that gives a function, to be called once after each turn.
     """
     told: list[int] = []
-    if not asked or threading.current_thread() is not threading.main_thread():
+    if not asked:
         yield lambda: False
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    elif jax.process_count() > 1:
+        turn = count()
+        yield lambda: _agreed(next(turn))
+    elif threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+    else:
+        before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+        try:
+            yield lambda: bool(told)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def _agreed(turn: int) -> bool:
+    """Whether it is the turn after which all processes end; never where the service is switched off."""
     try:
-        yield lambda: bool(told)
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        return multihost_utils.reached_preemption_sync_point(turn)
+    except RuntimeError:
+        return False
 
 
 @lru_cache(32)  # one function for one step, so that it is compiled once

@@ -79,12 +79,18 @@ def tensorboard(directory: str | os.PathLike[str]) -> Iterator[Sink]:
 
 @contextmanager
 def watching(
-    shown: bool, epochs: int, length: int | None, sinks: Sequence[Sink], tokens_per_row: int | None
+    shown: bool,
+    epochs: int,
+    length: int | None,
+    sinks: Sequence[Sink],
+    tokens_per_row: int | None,
+    at_peak: Callable[[Turn], float | None],
 ) -> Iterator[Tell]:
     """What shows and logs every look at a run.
 
     Args: shown: whether there is a bar. epochs: in all. length: batches of an epoch, where it is known. sinks: where
-        records go. tokens_per_row: of a sequence.
+        records go. tokens_per_row: of a sequence. at_peak: (turn) → the seconds of a row at the devices' peak, where it
+        is known.
     Returns: a context manager that gives tell(turn, metrics, step): its metrics, or those of the whole epoch where it
         ends, and how many steps were taken by then.
     """
@@ -94,9 +100,12 @@ def watching(
     done = {"steps": 0, "rows": 0}  # since the last record
     gathered: list[Mapping[str, np.ndarray]] = []
     since = moved = time.monotonic()
+    ideal: list[float | None] = []  # asked for once
 
     def tell(turn: Turn, metrics: Mapping[str, np.ndarray], step: int) -> None:
         nonlocal since, moved
+        if sinks and turn.rows and not ideal:
+            ideal.append(at_peak(turn))
         now = time.monotonic()
         done["steps"], done["rows"] = done["steps"] + turn.steps, done["rows"] + turn.rows
         gathered.append(metrics)
@@ -110,6 +119,8 @@ def watching(
             record = {"time": round(time.time(), 3), "step": step}
             record |= {"epoch": turn.epoch - 1} if turn.ends else {"epoch": turn.epoch, "batch": turn.batch}
             record |= _means([metrics] if turn.ends else gathered) | _rates(done, now - since, tokens_per_row)
+            if ideal and ideal[0] is not None and now > since:
+                record["mfu"] = done["rows"] * ideal[0] / (now - since)
             for sink in sinks:
                 sink(record)
             done.update(steps=0, rows=0)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnlearn.train.data import in_memory
+from fnlearn.train.device import chip, seconds_at_peak
 from fnlearn.train.faults import FAILED, TrainingError, explained, guarded, terminated
 from fnlearn.train.log import Sink, jsonl, profiled, watching
 from fnlearn.train.state import TrainState, copied
@@ -35,6 +36,7 @@ def fit(
     data: Any,
     *,
     epochs: int,
+    steps_per_epoch: int | None = None,
     batch_size: int | None = None,
     shuffle: jax.Array | None = None,
     progress: bool = False,
@@ -50,46 +52,55 @@ def fit(
 
     An epoch visits every row once: in batches of `batch_size`, the last one smaller when the rows don't divide evenly,
     as a `torch.utils.data.DataLoader` does. The state's buffers are donated: use the state returned, not the one given.
+    Epochs of arrays are one compiled loop, but for a step with XLA's convolutions on a CPU, where they are many times
+    slower in a loop: it is called for each batch, with the same order, keys and history.
 
     Args: state: where to start. step: as `make_step` returns it. data: a tree of arrays with one leading length, the
         rows, which whole epochs on the device go through; or anything that gives batches whenever it is iterated over,
         such as a `DataLoader` of torch's, whose batches are moved to the device while the one before is computed with;
-        or a function of the epoch's number that returns such a thing. epochs: how many. batch_size, shuffle: of arrays
-        alone: rows a step, all of them when left out; a key to draw each epoch's order from, without which the order
-        stays. progress: show a bar with the loss, the rate and the time left. after_epoch: called with an epoch's
-        number, from 0, the state after it and its metrics, to evaluate, save or log; True ends the training. It must
-        not keep the state: copy what is to stay. nonfinite: what is done when the loss, or a number of the state, is
-        not finite any more; nothing looks for it when left out. "skip": that step changes nothing. "stop": a
-        `TrainingError` with the state before it. "rollback": back to the newest checkpoint, without checkpoints to the
-        beginning of the epoch, and on with the data after it. The error, or a warning, names the layer. checkpoints:
-        where states are saved, and from whose newest the run goes on; on SIGTERM the state is saved, and the process
-        exits with 0. save_every: how many steps lie between two saves at least; each epoch is saved when left out, and
-        arrays at the ends of epochs alone. log: a path for lines of JSON, a function that gets each record, such as
-        `log.tensorboard`, or a list of them; when left out "log.jsonl" in the checkpoints' directory, or nothing
-        without one. profile: a directory for `jax.profiler`'s trace of up to ten batches, or epochs of arrays, after
-        the first. tokens_per_row: for tokens per second.
+        or a function of the epoch's number that returns such a thing. epochs: how many. steps_per_epoch: how many of
+        the batches that come one after the other make an epoch, instead of all: so `after_epoch`, saves, the log and
+        the history go by steps. Where the data ends it is begun again, a function is called with the number of the
+        round; it need not end. batch_size, shuffle: of arrays alone: rows a step, all of them when left out; a key to
+        draw each epoch's order from, without which the order stays. progress: show a bar with the loss, the rate and
+        the time left. after_epoch: called with an epoch's number, from 0, the state after it and its metrics, to
+        evaluate, save or log; True ends the training. It must not keep the state: copy what is to stay. nonfinite: what
+        is done when the loss, or a number of the state, is not finite any more; nothing looks for it when left out.
+        "skip": that step changes nothing. "stop": a `TrainingError` with the state before it. "rollback": back to the
+        newest checkpoint, without checkpoints to the beginning of the epoch, and on with the data after it. The error,
+        or a warning, names the layer. checkpoints: where states are saved, and from whose newest the run goes on; on
+        SIGTERM the state is saved, and the process exits with 0, of several processes all after the same step.
+        save_every: how many steps lie between two saves at least; each epoch is saved when left out, and arrays at the
+        ends of epochs alone. log: a path for lines of JSON, by the first of several processes, a function that gets
+        each record, such as `log.tensorboard`, or a list of them; when left out "log.jsonl" in the checkpoints'
+        directory, or nothing without one. profile: a directory for `jax.profiler`'s trace of up to ten batches, or
+        epochs of arrays, after the first. tokens_per_row: for tokens per second.
     Returns: (state, history): history holds each metric as an array (epochs, steps of an epoch), of the epochs that
         this call went through, NaN where one had fewer steps; and "nonfinite", which steps changed nothing, if asked.
     Raises: ValueError when an option is out of its range, the arrays' lengths differ or are 0, or an iterator has no
         batches; TrainingError, with the last good state, when the data raises, or numbers are not finite.
     Source: the training loop of a PyTorch script.
     """
-    _check(epochs, batch_size, nonfinite, save_every)
+    _check(nonfinite, epochs=epochs, steps_per_epoch=steps_per_epoch, batch_size=batch_size, save_every=save_every)
     place = Turn(None, 0)
     if checkpoints is not None and checkpoints.steps():
         state, place = _resumed(checkpoints, state)
     taken = step if nonfinite is None else guarded(step, nonfinite != "skip")
     if in_memory(data):
+        if steps_per_epoch is not None:
+            raise ValueError("steps_per_epoch is for batches that come one after the other; of arrays it is all rows")
         watched = nonfinite == "rollback" or any(x is not None for x in (after_epoch, checkpoints, log, profile))
         each = 1 if watched else -(-epochs // UPDATES) if progress or nonfinite else epochs
         source = of_arrays(taken, data, batch_size, shuffle, place.epoch, epochs, each)
     elif batch_size is not None or shuffle is not None:
         raise ValueError("batch_size and shuffle are for arrays; an iterator has its own")
     else:
-        source = of_batches(taken, data, place, epochs)
-    run = _Run(state, place, step, source, nonfinite, checkpoints, save_every)
+        source = of_batches(taken, data, place, epochs, steps_per_epoch)
+    sinks = _sinks(log, checkpoints)
+    counted = int(state.step) if sinks or checkpoints is not None else 0  # waits for the device
+    run = _Run(state, place, step, source, nonfinite, checkpoints, save_every, counted)
     with (
-        watching(progress, epochs, source.length, _sinks(log, checkpoints), tokens_per_row) as tell,
+        watching(progress, epochs, source.length, sinks, tokens_per_row, run.at_peak) as tell,
         profiled(profile, source.total == 1) as about_to,
         terminated(checkpoints is not None) as asked_to_end,
     ):
@@ -101,9 +112,9 @@ def fit(
             ended = False
             if turn.ends and after_epoch is not None and run.history:
                 ended = bool(after_epoch(turn.epoch - 1, run.state, run.history[-1]))
-            last = ended or (turn.ends and turn.epoch == epochs)
-            run.save(turn._replace(epoch=epochs) if last else turn, now=last or asked_to_end())
-            if asked_to_end():
+            last, asked = ended or (turn.ends and turn.epoch == epochs), asked_to_end()
+            run.save(turn._replace(epoch=epochs) if last else turn, now=last or asked)
+            if asked:
                 raise SystemExit(0)
             if ended:
                 break
@@ -114,7 +125,7 @@ class _Run:
     """A state on its way through the data.
 
     Args: state: where it starts. place: in the data. step: what is looked into where it fails. source: the data and the
-        step that is taken. nonfinite, checkpoints, save_every: as for `fit`.
+        step that is taken. nonfinite, checkpoints, save_every: as for `fit`. counted: the steps that were taken before.
     """
 
     def __init__(
@@ -126,11 +137,12 @@ class _Run:
         nonfinite: str | None,
         checkpoints: "Checkpoints | None",
         save_every: int | None,
+        counted: int,
     ):
         self.step, self.source, self.place, self.nonfinite = step, source, place, nonfinite
         self.checkpoints, self.save_every = checkpoints, save_every
         self.carried: Any = state if nonfinite is None else (state, jnp.bool_(False))
-        self.count = self.saved = int(state.step)
+        self.count = self.saved = counted
         self.ahead: deque[tuple[Turn, Any, int]] = deque()  # a batch is computed while the one before is looked at
         self.steps: list[Any] = [None] * place.batch  # of the epoch; those of before are not known
         self.history: list[History] = []
@@ -144,6 +156,15 @@ class _Run:
     def state(self) -> TrainState:
         """The newest."""
         return self.carried if self.nonfinite is None else self.carried[0]
+
+    def at_peak(self, turn: Turn) -> float | None:
+        """The seconds that a row of a turn takes where all devices compute at their peak, if it is known."""
+        devices = max((x.sharding.device_set for x in jax.tree.leaves(self.carried)), key=len)
+        device = next(iter(devices))
+        if chip(device) is None or not turn.rows:  # nothing is traced
+            return None
+        seconds = seconds_at_peak(self.source.jaxpr(self.carried, turn), device)
+        return None if seconds is None else seconds / len(devices) / turn.rows
 
     def turns(self) -> Iterator[Turn]:
         """Those of the source; what it raises comes with the state so far."""
@@ -227,15 +248,12 @@ class _Run:
         warnings.warn(f"back to step {self.count} from {where}", stacklevel=4)
 
 
-def _check(epochs: int, batch_size: int | None, nonfinite: str | None, save_every: int | None) -> None:
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+def _check(nonfinite: str | None, **counts: int | None) -> None:
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
     if nonfinite not in NONFINITE:
         raise ValueError(f"nonfinite must be one of {', '.join(map(repr, NONFINITE))}, got {nonfinite!r}")
-    if save_every is not None and save_every < 1:
-        raise ValueError(f"save_every must be at least 1, got {save_every}")
 
 
 def _resumed(checkpoints: "Checkpoints", state: TrainState) -> tuple[TrainState, Turn]:
@@ -254,7 +272,8 @@ def _sinks(log: Any, checkpoints: "Checkpoints | None") -> list[Sink]:
     if log is None:
         log = [] if checkpoints is None else checkpoints.directory / "log.jsonl"
     each = log if isinstance(log, list | tuple) else [log]
-    return [sink if callable(sink) else jsonl(sink) for sink in each]
+    first = jax.process_index() == 0  # of several processes, who may see the same files
+    return [sink if callable(sink) else jsonl(sink) for sink in each if callable(sink) or first]
 
 
 def _stacked(steps: list[Any]) -> History:
@@ -266,8 +285,8 @@ def _stacked(steps: list[Any]) -> History:
 
 def _joined(history: list[History]) -> History:
     """All epochs, each filled up with NaN to the longest."""
-    if not history:
-        return {}
+    if len(history) < 2:
+        return jax.tree.map(np.array, history[0]) if history else {}
     longest = max(x.shape[1] for part in history for x in jax.tree.leaves(part))
 
     def filled(x: np.ndarray) -> np.ndarray:
