@@ -24,6 +24,7 @@ def description() -> dict[str, Any]:
         "torch_threads_tried": thread_counts(),
         "torch_matmul_precision": torch.get_float32_matmul_precision(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "allocator": allocator(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
     }
@@ -37,6 +38,12 @@ def cpu() -> str:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def allocator() -> str:
+    """What was preloaded in the place of the C library's allocator, with its settings; "" where nothing was."""
+    loaded = " ".join(Path(path).name for path in os.environ.get("LD_PRELOAD", "").replace(":", " ").split())
+    return f"{loaded} {os.environ.get('MALLOC_CONF', '')}".strip() if loaded else ""
 
 
 def cores() -> int:

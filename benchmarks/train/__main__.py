@@ -1,11 +1,13 @@
-"""Memory, and the share of the device's peak: `python -m benchmarks.train [NAME ...] [--quick] [--out FILE]`.
+"""Memory, and the share of the peak: `python -m benchmarks.train [NAME ...] [--threads N ...] [--quick] [--out FILE]`.
 
 Each side of each model has a process of its own, whose greatest resident memory before and after the steps is told; on
 a GPU that of the device instead. The share of the peak is stated where it is published, with the operations of the
 products that the model has, counted once for all sides.
 """
 
+import itertools
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -31,11 +33,12 @@ STEPS = 5
 Names = Annotated[tuple[str, ...], tyro.conf.Positional]
 
 
-def main(names: Names = (), /, quick: bool = False, out: Path | None = None) -> int:
+def main(names: Names = (), /, threads: tuple[int, ...] = (), quick: bool = False, out: Path | None = None) -> int:
     """Measure each side of each model in a process of its own.
 
     Args:
         names: Models (train_mlp), else all.
+        threads: How many a processor computes with, each number measured apart; one a core when left out.
         quick: One step, to see that it runs; without --out nothing is written.
         out: The file of results, benchmarks/results/train_memory.json when left out.
     """
@@ -46,10 +49,11 @@ def main(names: Names = (), /, quick: bool = False, out: Path | None = None) -> 
         return 2
     path = out or (None if quick else RESULTS / "train_memory.json")
     try:
-        for row in rows:
+        for row, count in itertools.product(rows, threads or (machine.cores(),)):
             for side in case(row, others=row in ROWS).sides:
-                log.print(f"{row.name}: {side.name}")
-                found.append({"case": row.name, "title": row.title, "side": side.name} | _apart(row, side.name, quick))
+                log.print(f"{row.name}: {side.name}, {count} threads")
+                about = {"case": row.name, "title": row.title, "side": side.name, "threads": count}
+                found.append(about | _apart(row, side.name, count, quick))
                 if path is not None:
                     with files.replacing(path) as temporary:
                         told = {"machine": machine.description(), "rows": found}
@@ -60,20 +64,23 @@ def main(names: Names = (), /, quick: bool = False, out: Path | None = None) -> 
     return int(any("error" in each for each in found))
 
 
-def _apart(row: Row, side: str, quick: bool) -> dict[str, Any]:
+def _apart(row: Row, side: str, threads: int, quick: bool) -> dict[str, Any]:
     """What a process of its own finds."""
-    command = [sys.executable, "-c", f"from benchmarks.train.__main__ import one; one({row.name!r}, {side!r}, {quick})"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    call = f"one({row.name!r}, {side!r}, {threads}, {quick})"
+    command = [sys.executable, "-c", f"from benchmarks.train.__main__ import one; {call}"]
+    pool = os.environ | {"PJRT_NPROC": str(threads)}  # XLA's, which it starts with the process
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=pool)
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1][:200]}
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def one(name: str, side_name: str, quick: bool) -> None:
+def one(name: str, side_name: str, threads: int, quick: bool) -> None:
     """Measure here, and print what was found as JSON."""
     row = next(row for row in (*ROWS, *SWEEPS) if row.name == name)
     side = next(side for side in case(row, others=row in ROWS).sides if side.name == side_name)
     prepare()
+    torch.set_num_threads(threads)
     weights(row)
     before = _resident()
     run = next(iter(side.forms.values()))()
@@ -109,16 +116,16 @@ def _device_bytes(in_torch: bool) -> int | None:
 def table(found: list[dict[str, Any]]) -> Table:
     """What was found, a row for each side."""
     made = Table()
-    for name in ("model", "side", "first step", "step", "memory", "of peak"):
+    for name in ("model", "side", "threads", "first step", "step", "memory", "of peak"):
         made.add_column(name)
     for each in found:
         if "error" in each:
-            made.add_row(each["title"], each["side"], each["error"])
+            made.add_row(each["title"], each["side"], str(each["threads"]), each["error"])
             continue
         memory = each["device_bytes"] or each["resident_bytes"]
         share = "–" if each["mfu"] is None else f"{each['mfu']:.1%}"
         times = f"{each['first_seconds']:.2f} s", f"{each['step_seconds'] * 1e3:.1f} ms"
-        made.add_row(each["title"], each["side"], *times, f"{memory / 2**20:.0f} MiB", share)
+        made.add_row(each["title"], each["side"], str(each["threads"]), *times, f"{memory / 2**20:.0f} MiB", share)
     return made
 
 
