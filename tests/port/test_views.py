@@ -66,8 +66,9 @@ class Running(nn.Module):
         self.register_buffer("seen", torch.zeros(4, 3))
 
     def forward(self, x):
-        rows = self.seen.T
-        self.seen.select(1, 0).copy_(x.mean(0))
+        seen = self.get_buffer("seen")
+        rows = seen.T
+        seen.select(1, 0).copy_(x.mean(0))
         return x + rows[:1]
 
 
