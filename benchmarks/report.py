@@ -32,7 +32,7 @@ def main() -> None:
         steps = [
             result
             for result in results
-            if result["case"].startswith(("port_", "train_")) and result["case"] != "train_epochs"
+            if result["case"].startswith(("port_", "torchax_", "train_")) and result["case"] != "train_epochs"
         ]
         whole = [result for result in results if result not in (*single, *updates, *steps)]
         parts += [machine_line(results)] if results else []

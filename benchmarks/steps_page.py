@@ -16,13 +16,20 @@ def tables(results: list[Result]) -> str:
 
 
 def _table(results: list[Result]) -> str:
-    sides = [*TORCH, *(name for name in OTHERS if any(_median(result, name) for result in results))]
+    sides = [name for name in (*TORCH, *OTHERS) if any(_median(result, name) for result in results)]
     header = ("step", *(NAMES.get(name, name) for name in sides), "fnlearn", "faster than the faster PyTorch")
     rows = [_row(result, sides) for result in results]
     means = [figures.geometric_mean(ratios) if (ratios := _ratios(results, (name,))) else None for name in sides]
-    best = figures.geometric_mean(_ratios(results, TORCH))
+    against = _ratios(results, TORCH)
+    best = f"**{figures.times(figures.geometric_mean(against))}×**" if against else "–"
     faster = [_times(ratio) for ratio in means]
-    mean = ("fnlearn faster, geometric mean", *faster, "", f"**{figures.times(best)}×**", "")
+    mean = (
+        "fnlearn faster, geometric mean",
+        *faster,
+        "",
+        f"**{figures.times(figures.geometric_mean(best))}×**" if best else "–",
+        "",
+    )
     return figures.table((*header, "compiled in: torch, fnlearn"), [*rows, mean])
 
 

@@ -1,22 +1,96 @@
-"""torchax, where it is installed: a torch module run by JAX, which some benchmarks measure beside.
+"""torchax, which runs a torch module by JAX, beside fnlearn: `python -m benchmarks.torchax [NAME ...] [--rounds N]`.
 
-Its release 0.0.13 names overloads of ATen's that torch 2.13 has dropped, and so can't be imported with it as it is.
+It is measured apart from the others, since torch.compile does not work in a process that has imported it, and has to be
+installed by hand: `python -m pip install --no-deps torchax==0.0.13`. That release names overloads of ATen's that torch
+2.13 has dropped, and so can't be imported with it as it is.
 """
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import torch
+import tyro
+from rich.console import Console
 
-from benchmarks.harness import Run
+from benchmarks import steps_page
+from benchmarks.harness import Case, Run, Side
+from benchmarks.port import jax_side as port_jax
+from benchmarks.port import torch_side as port_torch
+from benchmarks.port.models import DRAWS
+from benchmarks.port.models import ROWS as PORTS
+from benchmarks.port.models import Row as PortRow
+from benchmarks.run import RESULTS, prepare, run
+from benchmarks.train import jax_side as train_jax
+from benchmarks.train import torch_side as train_torch
+from benchmarks.train.models import LR, MAKE, MOMENTUM, batch, weights
+from benchmarks.train.models import ROWS as STEPS
+from benchmarks.train.models import Row as TrainRow
+from fnlearn.bench.torch_side import KIT
 from fnlearn.tree import as_numpy
 
 INSTALLED = importlib.util.find_spec("torchax") is not None
+TARGET = 1.5  # times as fast as torchax
+Names = Annotated[tuple[str, ...], tyro.conf.Positional]
+
+
+def main(names: Names = (), /, rounds: int = 7, quick: bool = False, out: Path | None = None) -> int:
+    """Measure the same training steps by both.
+
+    Args:
+        names: Models (port_gpt, train_mlp), else all.
+        rounds: How often each is timed.
+        quick: A hundredth of the work, to see that it runs; without --out nothing is written.
+        out: Where the results go, benchmarks/results when left out.
+    """
+    log = Console(stderr=True)
+    cases = [case for case in CASES if not names or case.name.removeprefix("torchax_") in names]
+    if not cases or not INSTALLED:
+        log.print("benchmarks: " + ("torchax is not installed" if cases else f"there is no model {', '.join(names)}"))
+        return 2
+    prepare()
+    results, status = run(cases, rounds, quick, out or (None if quick else RESULTS), log)
+    Console(width=160).print(steps_page.tables(results), markup=False, soft_wrap=True)
+    return status or int(not all(result["ok"] for result in results))
+
+
+def of_port(row: PortRow) -> Case:
+    """A ported model, and torch's own module run by torchax."""
+
+    def translated() -> Run:
+        module, inputs, targets = row.make()
+        return sgd(WithLoss(module.train(), lambda out, given: row.loss(out, *given)), inputs, targets, port_torch.LR)
+
+    answers = not row.name.endswith(DRAWS)
+    reference = partial(port_torch.eager, row, torch.float64) if answers else None
+    return _case(row.name, row.title, translated, partial(port_jax.fnlearn, row), reference, answers)
+
+
+def of_step(row: TrainRow) -> Case:
+    """A step of `fnlearn.train`, and the same model in torch run by torchax."""
+
+    def translated() -> Run:
+        module = MAKE[row.kind](KIT, **row.size)
+        module.load_state_dict({name: torch.from_numpy(x) for name, x in weights(row).items()})
+        x, target = map(torch.from_numpy, batch(row))
+        return sgd(WithLoss(module, train_torch.loss_of_output), (x,), target.long(), LR, MOMENTUM)
+
+    reference = partial(train_torch.eager, row, torch.float64)
+    return _case(row.name, row.title, translated, partial(train_jax.fnlearn, row), reference, True)
+
+
+def _case(name: str, title: str, theirs: Any, ours: Any, reference: Any, answers: bool) -> Case:
+    steps = 20 if "small" in name else 2
+    sides = (Side("torchax", {"jit": theirs}, steps, answers=answers), Side("fnlearn", {"jit": ours}, steps,
+             answers=answers))  # fmt: skip
+    return Case(f"torchax_{name}", title, "step", TARGET, sides, reference, compared=3, shortest=0.05, file="torchax")
 
 
 class WithLoss(torch.nn.Module):
@@ -82,3 +156,9 @@ def _with_dropped_overloads() -> Iterator[None]:
         yield
     finally:
         packet.__getattr__ = original
+
+
+CASES = (*map(of_port, PORTS), *map(of_step, STEPS))
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main, prog="python -m benchmarks.torchax"))

@@ -4,8 +4,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import torchax
-from benchmarks.harness import Case, Run, Side
+from benchmarks.harness import Case, Side
 from benchmarks.port import jax_side, torch_side
 from benchmarks.port.models import DRAWS, ROWS, Row
 
@@ -17,26 +16,15 @@ def case(row: Row) -> Case:
     small = row.name.startswith("port_small_")
     steps = 20 if small else 2
     answers = not row.name.endswith(DRAWS)
-    sides = [
+    sides = (
         Side("eager", {"eager": partial(torch_side.eager, row)}, steps, compiles=False, answers=answers),
         Side("compiled", {"loss": partial(torch_side.compiled, row)}, steps, answers=answers),
         Side("fnlearn", {"port": partial(jax_side.fnlearn, row)}, steps, answers=answers),
-    ]
-    if torchax.INSTALLED:
-        sides.append(Side("torchax", {"jit": partial(translated, row)}, steps, answers=answers))
+    )
     reference = partial(torch_side.eager, row, torch.float64) if answers else None
     file = "port_small" if small else "port"
     target = SMALL if small else LARGE
-    return Case(
-        row.name, row.title, "step", target, tuple(sides), reference, compared=3, rounds=7, shortest=0.05, file=file
-    )
-
-
-def translated(row: Row) -> Run:
-    """Torch's own module, run by torchax."""
-    module, inputs, targets = row.make()
-    model = torchax.WithLoss(module.train(), lambda out, given: row.loss(out, *given))
-    return torchax.sgd(model, inputs, targets, torch_side.LR)
+    return Case(row.name, row.title, "step", target, sides, reference, compared=3, rounds=7, shortest=0.05, file=file)
 
 
 CASES = tuple(map(case, ROWS))

@@ -4,7 +4,6 @@ from functools import partial
 
 import torch
 
-from benchmarks import torchax
 from benchmarks.harness import Case, Side
 from benchmarks.train import equinox_side, jax_side, nnx_side, torch_side
 from benchmarks.train.models import EPOCHS, ROWS, SWEEPS, Row
@@ -24,8 +23,6 @@ def case(row: Row, others: bool = True) -> Case:
             Side("nnx", {form: partial(nnx_side.step, row, form) for form in nnx_side.FORMS}, STEPS),
             Side("equinox", {"filter_jit": partial(equinox_side.step, row)}, STEPS),
         ]
-    if others and torchax.INSTALLED:
-        sides.append(Side("torchax", {"jit": partial(torch_side.translated, row)}, STEPS))
     reference = partial(torch_side.eager, row, torch.float64)
     return Case(row.name, row.title, "step", None, tuple(sides), reference, compared=3, rounds=7, file="train")
 

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from benchmarks import machine, torchax
+from benchmarks import machine
 from benchmarks.harness import Run
 from benchmarks.torch_sgd import sgd
 from benchmarks.train.models import LR, MAKE, MOMENTUM, Row, batch, numbers, table, weights
@@ -27,23 +27,16 @@ def _steps(row: Row, dtype: torch.dtype, compiled: bool) -> Run:
     x, target = x.to(dtype) if x.is_floating_point() else x, target.long()
 
     def loss(x: torch.Tensor) -> torch.Tensor:
-        return _loss(module(x), target)
+        return loss_of_output(module(x), target)
 
     torch.compiler.reset()  # else other models that were compiled here count as recompilations of this one
     loss_of = torch.compile(loss, dynamic=False) if compiled else loss
     return sgd(module, first, loss_of, [(x,)], LR, MOMENTUM)
 
 
-def _loss(out: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def loss_of_output(out: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The cross-entropy of classes, or of the next words."""
     return F.cross_entropy(out.reshape(-1, out.shape[-1]), target)
-
-
-def translated(row: Row) -> Run:
-    """The same module, run by torchax."""
-    module = MAKE[row.kind](KIT, **row.size)
-    module.load_state_dict({name: torch.from_numpy(x) for name, x in weights(row).items()})
-    x, target = map(torch.from_numpy, batch(row))
-    return torchax.sgd(torchax.WithLoss(module, _loss), (x,), target.long(), LR, MOMENTUM)
 
 
 def epochs(dtype: torch.dtype = torch.float32) -> Run:

@@ -1,13 +1,10 @@
 """The training benchmarks: every side learns the same, from the same numbers."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import harness, machine, torchax
+from benchmarks import harness, machine
 from benchmarks.train import CASES, ROWS, SWEEPS, case, epochs, models
 
 SMALL = {"mlp": {"inputs": 12, "width": 16, "classes": 5}, "conv": {"width": 4, "classes": 5},
@@ -15,8 +12,7 @@ SMALL = {"mlp": {"inputs": 12, "width": 16, "classes": 5}, "conv": {"width": 4, 
 
 
 @pytest.fixture(autouse=True)
-def restored(monkeypatch):
-    monkeypatch.setattr(torchax, "INSTALLED", False)  # it changes torch for the whole process
+def restored():
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -55,16 +51,3 @@ def test_epochs_are_the_same_in_one_call_and_in_many(monkeypatch):
 def test_the_sizes_are_those_of_the_titles():
     assert models.weights(ROWS[0])["2.weight"].shape == (1024, 1024)
     assert sum(name.startswith("blocks.") and name.endswith("up.weight") for name in models.weights(SWEEPS[3])) == 12
-
-
-@pytest.mark.skipif(not torchax.INSTALLED, reason="torchax is not installed")
-def test_torchax_learns_the_same():
-    """In a process of its own."""
-    code = (
-        "from benchmarks import train; from benchmarks.train import torch_side;"
-        f"row = train.ROWS[0]._replace(size={SMALL['mlp']}, batch=4);"
-        "import numpy as np; found = np.asarray(torch_side.translated(row)(3));"
-        "assert np.allclose(found, torch_side.eager(row)(3).numpy(), rtol=1e-5), found"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
