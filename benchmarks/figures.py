@@ -25,6 +25,12 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *rows))
 
 
+def mean_times(ratios: Iterable[float | None]) -> str:
+    """The geometric mean of those that are there, "–" where none is."""
+    there = [ratio for ratio in ratios if ratio is not None]
+    return f"{times(geometric_mean(there))}×" if there else "–"
+
+
 def geometric_mean(ratios: Iterable[float]) -> float:
     """The ratio that counts twice as fast and half as fast alike."""
     logarithms = [math.log(ratio) for ratio in ratios]

@@ -19,10 +19,8 @@ def _table(results: list[Result]) -> str:
     sides = [name for name in (*TORCH, *OTHERS) if any(_median(result, name) for result in results)]
     header = ("step", *(NAMES.get(name, name) for name in sides), "fnlearn", "faster than the faster PyTorch")
     rows = [_row(result, sides) for result in results]
-    means = [figures.geometric_mean(ratios) if (ratios := _ratios(results, (name,))) else None for name in sides]
-    against = _ratios(results, TORCH)
-    best = f"**{figures.times(figures.geometric_mean(against))}×**" if against else "–"
-    faster = [_times(ratio) for ratio in means]
+    faster = [figures.mean_times(_ratios(results, (name,))) for name in sides]
+    best = f"**{figures.mean_times(_ratios(results, TORCH))}**"
     mean = ("fnlearn faster, geometric mean", *faster, "", best, "")
     return figures.table((*header, "compiled in: torch, fnlearn"), [*rows, mean])
 
@@ -33,8 +31,7 @@ def _row(result: Result, sides: list[str]) -> tuple[str, ...]:
     spans = [_duration(_median(result, name)) for name in (*sides, "fnlearn")]
     compiled = [result["sides"].get(name, {}).get("compile_seconds") for name in ("compiled", "fnlearn")]
     seconds = ", ".join("–" if value is None else f"{value:.2g} s" for value in compiled)
-    ratios = _ratios([result], TORCH)
-    return result["title"], *spans, f"**{figures.times(ratios[0])}×**" if ratios else "–", seconds
+    return result["title"], *spans, f"**{figures.mean_times(_ratios([result], TORCH))}**", seconds
 
 
 def _ratios(results: list[Result], names: tuple[str, ...]) -> list[float]:
@@ -54,7 +51,3 @@ def _median(result: Result, side: str) -> float | None:
 
 def _duration(seconds: float | None) -> str:
     return "–" if seconds is None else figures.duration(seconds)
-
-
-def _times(ratio: float | None) -> str:
-    return "–" if ratio is None else f"{figures.times(ratio)}×"

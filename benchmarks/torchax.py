@@ -10,7 +10,6 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,15 +19,12 @@ import torch
 import tyro
 from rich.console import Console
 
-from benchmarks import steps_page
-from benchmarks.harness import Case, Run, Side
-from benchmarks.port import jax_side as port_jax
+from benchmarks import port, steps_page, train
+from benchmarks.harness import Case, Prepare, Run
 from benchmarks.port import torch_side as port_torch
-from benchmarks.port.models import DRAWS
 from benchmarks.port.models import ROWS as PORTS
 from benchmarks.port.models import Row as PortRow
 from benchmarks.run import RESULTS, prepare, run
-from benchmarks.train import jax_side as train_jax
 from benchmarks.train import torch_side as train_torch
 from benchmarks.train.models import LR, MAKE, MOMENTUM, batch, weights
 from benchmarks.train.models import ROWS as STEPS
@@ -68,9 +64,7 @@ def of_port(row: PortRow) -> Case:
         module, inputs, targets = row.make()
         return sgd(WithLoss(module.train(), lambda out, given: row.loss(out, *given)), inputs, targets, port_torch.LR)
 
-    answers = not row.name.endswith(DRAWS)
-    reference = partial(port_torch.eager, row, torch.float64) if answers else None
-    return _case(row.name, row.title, translated, partial(port_jax.fnlearn, row), reference, answers)
+    return _beside(port.case(row), translated)
 
 
 def of_step(row: TrainRow) -> Case:
@@ -82,15 +76,14 @@ def of_step(row: TrainRow) -> Case:
         x, target = map(torch.from_numpy, batch(row))
         return sgd(WithLoss(module, train_torch.loss_of_output), (x,), target.long(), LR, MOMENTUM)
 
-    reference = partial(train_torch.eager, row, torch.float64)
-    return _case(row.name, row.title, translated, partial(train_jax.fnlearn, row), reference, True)
+    return _beside(train.case(row), translated)
 
 
-def _case(name: str, title: str, theirs: Any, ours: Any, reference: Any, answers: bool) -> Case:
-    steps = 20 if "small" in name else 2
-    sides = (Side("torchax", {"jit": theirs}, steps, answers=answers), Side("fnlearn", {"jit": ours}, steps,
-             answers=answers))  # fmt: skip
-    return Case(f"torchax_{name}", title, "step", TARGET, sides, reference, compared=3, shortest=0.05, file="torchax")
+def _beside(case: Case, translated: Prepare) -> Case:
+    """The same case, with torchax in the place of all sides but ours."""
+    ours = next(side for side in case.sides if side.name == "fnlearn")
+    sides = ours._replace(name="torchax", forms={"jit": translated}), ours
+    return case._replace(name=f"torchax_{case.name}", target=TARGET, sides=sides, file="torchax")
 
 
 class WithLoss(torch.nn.Module):

@@ -1,7 +1,5 @@
 """The optimizers' results in Markdown."""
 
-from collections.abc import Iterable
-
 from benchmarks import figures
 from benchmarks.harness import Result
 
@@ -11,17 +9,14 @@ HEADER = ("optimizer", "torch.optim", "optax", "fnlearn", "faster than the faste
 def tables(results: list[Result]) -> str:
     """A row an optimizer, and the geometric means of all: how many times faster than each side, and than the faster."""
     well = [result for result in results if result["ok"]]
-    against_torch, against_optax = (_mean(_against(result, side) for result in well) for side in ("eager", "optax"))
-    against_faster = f"**{_mean(result['ratio']['median'] for result in well)}**"
+    against_torch, against_optax = (
+        figures.mean_times(_against(result, side) for result in well) for side in ("eager", "optax")
+    )
+    against_faster = f"**{figures.mean_times(result['ratio']['median'] for result in well)}**"
     rows = [_row(result) for result in results]
     mean = ("fnlearn faster, geometric mean", against_torch, against_optax, "", against_faster, "") if well else ()
     note = "One update of 10 million float32 parameters in 100 arrays (Muon: 800,000 in 4), in one jitted call."
     return f"{note}\n\n{figures.table(HEADER, [*rows, mean] if mean else rows)}"
-
-
-def _mean(ratios: Iterable[float | None]) -> str:
-    there = [ratio for ratio in ratios if ratio is not None]
-    return f"{figures.times(figures.geometric_mean(there))}×" if there else "–"
 
 
 def _against(result: Result, side: str) -> float | None:

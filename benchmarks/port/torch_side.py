@@ -31,6 +31,5 @@ def _run(row: Row, dtype: torch.dtype, compiled: bool) -> Run:
     def forward(*given: Any) -> torch.Tensor:
         return row.loss(module(*given), *targets)
 
-    torch.compiler.reset()  # else the code of `forward` counts the models before this one as recompilations of itself
     loss_of = torch.compile(forward, dynamic=False) if compiled else forward
     return sgd(module, drawn, loss_of, [inputs], LR)

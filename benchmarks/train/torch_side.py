@@ -29,7 +29,6 @@ def _steps(row: Row, dtype: torch.dtype, compiled: bool) -> Run:
     def loss(x: torch.Tensor) -> torch.Tensor:
         return loss_of_output(module(x), target)
 
-    torch.compiler.reset()  # else other models that were compiled here count as recompilations of this one
     loss_of = torch.compile(loss, dynamic=False) if compiled else loss
     return sgd(module, first, loss_of, [(x,)], LR, MOMENTUM)
 
