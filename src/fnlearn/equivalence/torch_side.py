@@ -15,6 +15,7 @@ import numpy as np
 
 from fnlearn.equivalence.asked import Call, Request, arguments, cotangent, has_x64, plain, requests
 from fnlearn.equivalence.draws import Draw, drawn
+from fnlearn.optim import torch_state
 from fnlearn.tree import as_numpy, flatten
 
 Batch = tuple[Call, Any]
@@ -130,7 +131,7 @@ def loaded(module: Any, arrays: Any, frozen: Collection[str] | None = None) -> A
     """
     import torch
 
-    state = {name: _tensor(as_numpy(x)) for name, x in flatten(arrays).items()}
+    state = {name: torch_state.tensor(as_numpy(x)) for name, x in flatten(arrays).items()}
     if missing := [name for name, _ in module.named_parameters() if name not in state]:
         raise ValueError(f"{type(module).__name__} has parameters that the port has not: {', '.join(missing)}")
     for name, x in (*module.named_parameters(), *module.named_buffers()):
@@ -140,14 +141,6 @@ def loaded(module: Any, arrays: Any, frozen: Collection[str] | None = None) -> A
         for name, p in module.named_parameters():
             p.requires_grad_(name not in frozen)
     return module
-
-
-def _tensor(array: np.ndarray) -> Any:
-    import torch
-
-    if array.dtype.name != "bfloat16":
-        return torch.tensor(array)
-    return torch.tensor(array.astype("float32")).bfloat16()  # torch takes no such array
 
 
 def answer(

@@ -159,7 +159,7 @@ def _told(state: State, counts_by_integer: bool) -> Table:
     for slot, pairs in told.items():
         for name, x in pairs:
             if steps[name] and x.size and (counted or slot != "step"):
-                value = steps[name] if slot == "step" and counts_by_integer else _tensor(x)
+                value = steps[name] if slot == "step" and counts_by_integer else tensor(x)
                 table.setdefault(name, {})[slot] = value
     return table
 
@@ -204,10 +204,10 @@ def _told_lbfgs(state: LBFGSState, params: Any, order: Names) -> dict[str, Any]:
         return kept
     place = _places(params, order)
     rows = [(int(state.oldest) + i) % state.ro.size for i in range(int(state.stored))]
-    kept |= {"d": _tensor(state.d[place]), "t": float(state.t), "H_diag": _tensor(state.H_diag)}
-    kept |= {name: [_tensor(getattr(state, name)[row][place]) for row in rows] for name in ("old_dirs", "old_stps")}
-    kept |= {"ro": [_tensor(state.ro[row]) for row in rows], "prev_loss": float(state.prev_loss)}
-    return kept | {"prev_flat_grad": _tensor(state.prev_flat_grad[place])}
+    kept |= {"d": tensor(state.d[place]), "t": float(state.t), "H_diag": tensor(state.H_diag)}
+    kept |= {name: [tensor(getattr(state, name)[row][place]) for row in rows] for name in ("old_dirs", "old_stps")}
+    kept |= {"ro": [tensor(state.ro[row]) for row in rows], "prev_loss": float(state.prev_loss)}
+    return kept | {"prev_flat_grad": tensor(state.prev_flat_grad[place])}
 
 
 def _places(params: Any, order: Names) -> np.ndarray:
@@ -220,7 +220,7 @@ def _places(params: Any, order: Names) -> np.ndarray:
     return np.concatenate([places[name] for name in order])
 
 
-def _tensor(x: jax.Array) -> Any:
+def tensor(x: jax.Array | np.ndarray) -> Any:
     """A tensor of its own memory; numpy's bfloat16 is unknown to torch and goes by way of float32."""
     try:
         torch = importlib.import_module("torch")

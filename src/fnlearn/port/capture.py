@@ -200,13 +200,11 @@ class _Recorder(TorchFunctionMode):
         return val
 
     def _val(self, tensor: torch.Tensor, where: Where) -> Val:
-        if id(tensor) in self.stale - self.lost and id(tensor) in self.views:  # the same view of what is there now
+        lost = id(tensor) in self.lost
+        if id(tensor) in self.stale and id(tensor) in self.views and not lost:  # the same view of what is there now
             base, kind, args, kwargs = self.views[id(tensor)]
-            op = self._op(kind, (self._val(base, where), *args), kwargs, None, where)
-            old = self.vals[id(tensor)]
-            op.outs = self._bind(tensor, names=old.names)
-            self.stack[-1].body.append(op)
-        if id(tensor) in self.stale | self.lost:
+            self._assign(tensor, self._op(kind, (self._val(base, where), *args), kwargs, None, where), where)
+        if lost or id(tensor) in self.stale:
             raise PortError(
                 f"{self._place(where)}: a tensor is used after a view of it, or what it is a view of, was changed in "
                 "place; change a copy, or use the value that the in-place call returns"
