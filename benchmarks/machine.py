@@ -1,5 +1,6 @@
 """What the figures depend on: the processor, the devices, the versions, the threads and the flags."""
 
+import functools
 import os
 import platform
 from importlib.metadata import version
@@ -8,6 +9,8 @@ from typing import Any
 
 import jax
 import torch
+
+import fnlearn
 
 PACKAGES = ("jax", "jaxlib", "torch", "numpy", "optax")
 
@@ -25,6 +28,7 @@ def description() -> dict[str, Any]:
         "torch_matmul_precision": torch.get_float32_matmul_precision(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "allocator": allocator(),
+        "settings": configured(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
     }
@@ -44,6 +48,15 @@ def allocator() -> str:
     """What was preloaded in the place of the C library's allocator, with its settings; "" where nothing was."""
     loaded = " ".join(Path(path).name for path in os.environ.get("LD_PRELOAD", "").replace(":", " ").split())
     return f"{loaded} {os.environ.get('MALLOC_CONF', '')}".strip() if loaded else ""
+
+
+@functools.cache
+def configured() -> str:
+    """What `fnlearn.configure_cpu` set for this process, all sides of it: asked before JAX's backend starts."""
+    try:
+        return "; ".join(fnlearn.configure_cpu().done)
+    except RuntimeError:  # it runs
+        return ""
 
 
 def cores() -> int:

@@ -151,12 +151,13 @@ def _machine(machine: dict[str, Any]) -> str:
     return (
         f"{machine['cpu']}, {machine['cores']} cores; JAX on {', '.join(machine['jax_devices'])} with a pool of "
         f"{machine['jax_threads']} threads; PyTorch on {machine['torch_device']} with {threads} threads, the faster; "
-        f"{versions}; XLA_FLAGS `{machine['xla_flags'] or '(none)'}`{_allocator(machine)}."
+        f"{versions}; XLA_FLAGS `{machine['xla_flags'] or '(none)'}`{_settings(machine)}."
     )
 
 
-def _allocator(machine: dict[str, Any]) -> str:
-    return f"; memory by `{machine['allocator']}` on all sides" if machine.get("allocator") else ""
+def _settings(machine: dict[str, Any]) -> str:
+    told = f"; memory by `{machine['allocator']}` on all sides" if machine.get("allocator") else ""
+    return told + (f"; `configure_cpu` on all sides: {machine['settings']}" if machine.get("settings") else "")
 
 
 def _time(side: Result | None, unit: str) -> str:

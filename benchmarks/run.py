@@ -15,7 +15,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import report
+from benchmarks import machine, report
 from benchmarks.harness import Case, Result, measure
 from fnlearn import files
 
@@ -81,7 +81,8 @@ def run(
 
 
 def prepare() -> None:
-    """The same precision on both sides, compile times that are not those of a cache, and both compilers loaded."""
+    """One process's settings and one precision for all sides, compile times without caches, and compilers loaded."""
+    machine.configured()
     jax.config.update("jax_default_matmul_precision", "highest")
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False

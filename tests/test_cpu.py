@@ -1,6 +1,7 @@
 """What is set for a CPU, in processes of their own; importing sets nothing."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -10,7 +11,10 @@ import pytest
 import fnlearn
 from fnlearn import cpu
 
-CLEAN = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "PJRT_NPROC", "LD_PRELOAD")}
+SETTINGS = ("XLA_FLAGS", "PJRT_NPROC", "LD_PRELOAD", *cpu.MALLOC_VARIABLES)
+CLEAN = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+KEPT = "set memory: malloc keeps that of large arrays for the next step"
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 FLAGS = [f"--{flag}={value}" for flag, value in cpu.FLAGS.items()]
 
 
@@ -39,6 +43,7 @@ import fnlearn
 if SET:
     import fnlearn.cpu
     fnlearn.cpu.FLAGS["xla_a_flag_of_another_year"] = "1"
+    fnlearn.cpu._keep_memory = lambda: False  # as with another C library
     print(fnlearn.configure_cpu(3))
 import jax, jax.numpy as jnp
 
@@ -65,6 +70,36 @@ def test_the_settings_hold_and_values_stay():
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-4, abs=1e-5)
 
 
+STEPS = """
+import resource, fnlearn
+if SET:
+    print(fnlearn.configure_cpu())
+import jax, jax.numpy as jnp
+
+@jax.jit
+def step(x):
+    y = jnp.sort(x)  # 64 MiB that lie in memory for this call alone
+    return jnp.stack([y[::2] @ y[1::2], jnp.flip(y) @ x])
+
+x = jnp.arange(2.0**24) % 1000.0
+for _ in range(12):  # the heap grows until there is room between what is kept
+    value = step(x).block_until_ready()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(4):
+    value = step(x).block_until_ready()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, *value.tolist())
+"""
+
+
+@glibc
+def test_pages_are_mapped_once():
+    (*told, kept), (plain,) = (python(STEPS.replace("SET", str(on))).splitlines() for on in (True, False))
+    assert told[0] == KEPT
+    (faults, *values), (more, *expected) = (line.split() for line in (kept, plain))
+    assert values == expected
+    assert int(faults) < int(more) / 4, f"{faults} pages mapped in four steps, {more} without"
+
+
 def test_what_a_person_has_set_stays():
     code = "import os, fnlearn; print(fnlearn.configure_cpu()); print(os.environ['XLA_FLAGS'])"
     told = python(
@@ -73,10 +108,19 @@ def test_what_a_person_has_set_stays():
         PJRT_NPROC="1",
         LD_PRELOAD="libjemalloc.so.2",
     )
-    assert "left --xla_cpu_scheduler_type: XLA_FLAGS has it already" in told
+    assert "left memory: jemalloc manages it" in told
+    assert "left --xla_cpu_scheduler_type: where memory is kept" in told
     assert "left threads: PJRT_NPROC is 1 already" in told
-    assert "memory:" not in told
     assert told.splitlines()[-1] == "--xla_cpu_scheduler_type=CPU_SCHEDULER_TYPE_DEFAULT"
+    code = "import fnlearn.cpu; fnlearn.cpu._keep_memory = lambda: False; print(fnlearn.configure_cpu())"
+    assert "left --xla_cpu_scheduler_type: XLA_FLAGS has it already" in python(code, XLA_FLAGS=FLAGS[0])
+
+
+@pytest.mark.parametrize("name", cpu.MALLOC_VARIABLES)
+def test_what_malloc_was_told_stays(name):
+    told = python("import fnlearn; print(fnlearn.configure_cpu())", **{name: "1"})
+    assert f"left memory: {name} says how" in told
+    assert KEPT not in told
 
 
 def test_on_an_accelerator_nothing_is_done():
