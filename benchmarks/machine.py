@@ -55,8 +55,8 @@ def configured() -> str:
     """What `fnlearn.configure_cpu` set for this process, all sides of it: asked before JAX's backend starts."""
     try:
         return "; ".join(fnlearn.configure_cpu().done)
-    except RuntimeError:  # it runs
-        return ""
+    except RuntimeError:
+        return "none, since JAX's backend ran already"
 
 
 def cores() -> int:

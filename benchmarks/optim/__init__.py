@@ -13,8 +13,7 @@ def case(row: Row) -> Case:
     """Of one optimizer."""
     forms = {form: partial(torch_side.update, row, form) for form in torch_side.forms(row)}
     ours, plain = (
-        {form: partial(side, row, form) for form in jax_side.forms()}
-        for side in (jax_side.fnlearn, jax_side.plain_optax)
+        {form: partial(side, row, form) for form in jax_side.FORMS} for side in (jax_side.fnlearn, jax_side.plain_optax)
     )
     sides = [Side("eager", forms, row.units, compiles=False), Side("fnlearn", ours, row.units)]
     if row.optax is not None:

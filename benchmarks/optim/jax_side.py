@@ -18,11 +18,6 @@ ONE_BY_ONE = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 FORMS: dict[str, dict[str, Any]] = {"jit": {}, "in place": IN_PLACE, "in place, one by one": IN_PLACE | ONE_BY_ONE}
 
 
-def forms() -> list[str]:
-    """Those that the device has."""
-    return list(FORMS) if jax.default_backend() == "cpu" else ["jit"]
-
-
 def fnlearn(row: Row, form: str) -> Run:
     return _run(row, getattr(optim, row.name.partition("_")[0])(**row.options), form)
 
@@ -35,6 +30,9 @@ def plain_optax(row: Row, form: str) -> Run:
 
 
 def _run(row: Row, optimizer: Any, form: str) -> Run:
+    if FORMS[form] and jax.default_backend() != "cpu":
+        raise ValueError(f"its options are for a CPU, not for {jax.default_backend()}")
+
     def update(params: Any, state: Any, gradients: Any) -> tuple[Any, Any]:
         updates, state = optimizer.update(gradients, state, params)
         return optax.apply_updates(params, updates), state

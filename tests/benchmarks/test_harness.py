@@ -1,6 +1,9 @@
 import json
 import re
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,6 +14,7 @@ from rich.console import Console
 from benchmarks import harness, machine, report, run
 from benchmarks.harness import Case, Side, measure
 
+ROOT = Path(__file__).parents[2]
 MACHINE = {
     "cpu": "a processor", "cores": 2, "jax_devices": ["cpu"], "jax_threads": 2, "torch_device": "cpu",
     "torch_threads_tried": [1, 2], "xla_flags": "", "python": "3", "jax": "0",
@@ -260,3 +264,9 @@ def test_both_sides_of_a_case_compute_the_same(name):
 def test_every_family_has_both_sides():
     for family in run.families():
         assert {path.name for path in (run.HERE / family).glob("*.py")} >= {"torch_side.py", "jax_side.py"}
+
+
+def test_settings_are_made_before_anything_is_computed():
+    code = "import benchmarks.run as run; run.families(); run.prepare(); print(run.machine.description()['settings'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "ran already" not in done.stdout
