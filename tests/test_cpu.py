@@ -78,8 +78,8 @@ import jax, jax.numpy as jnp
 
 @jax.jit
 def step(x):
-    y = jnp.sort(x)  # 64 MiB that lie in memory for this call alone
-    return jnp.stack([y[::2] @ y[1::2], jnp.flip(y) @ x])
+    y = jnp.flip(x)  # 64 MiB that lie in memory for this call alone
+    return jnp.stack([y @ x, y @ y])
 
 x = jnp.arange(2.0**24) % 1000.0
 for _ in range(12):  # the heap grows until there is room between what is kept
