@@ -211,6 +211,15 @@ def test_all_targets_ignored_is_nan_as_in_torch():
     assert torch.isnan(TF.cross_entropy(torch.from_numpy(x), torch.from_numpy(y)))
 
 
+def test_hardsigmoids_slope_in_float64_is_torchs_which_is_float32s_sixth():
+    x = np.linspace(-4, 4, 9)
+    tensor = torch.tensor(x, requires_grad=True)
+    TF.hardsigmoid(tensor).sum().backward()
+    with jax.enable_x64(True):
+        slopes = jax.grad(lambda x: F.hardsigmoid(x).sum())(jnp.asarray(x))
+    np.testing.assert_allclose(slopes, tensor.grad, rtol=1e-15)
+
+
 def test_rrelu_draws_slopes_between_its_bounds():
     x = -jnp.ones(20_000)
     slopes = -F.rrelu(x, 0.1, 0.3, training=True, key=jax.random.key(0))

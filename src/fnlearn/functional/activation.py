@@ -15,6 +15,7 @@ from fnlearn.functional import check
 from fnlearn.functional.precision import wide_inside
 from fnlearn.functional.typing import ArrayLike
 
+SIX = 5.999999821186071  # ATen's hardsigmoid_backward has float32's 1/6 in float64 too; in narrower dtypes this is 6
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
@@ -275,10 +276,19 @@ def hardsigmoid(input: ArrayLike, inplace: bool = False) -> jax.Array:
     Differs: nothing.
     Source: Howard et al.: Searching for MobileNetV3 (2019).
     """
-    x = check.floating("input", input)
-    inside = (x > -3) & (x < 3)
-    # at NaN the value is NaN and the derivative 0, as in ATen's hardsigmoid_backward
-    return jnp.where(inside, x + 3, lax.stop_gradient(jnp.clip(x + 3, 0, 6))) / 6
+    return _hardsigmoid(check.floating("input", input))
+
+
+@jax.custom_jvp
+def _hardsigmoid(x: jax.Array) -> jax.Array:
+    """The value; the slope is 1 / SIX, and 0 at NaN, as in ATen's hardsigmoid_backward."""
+    return jnp.clip(x + 3, 0, 6) / 6
+
+
+@_hardsigmoid.defjvp
+def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    (x,), (tangent,) = primals, tangents
+    return _hardsigmoid(x), jnp.where((x > -3) & (x < 3), tangent / SIX, 0)
 
 
 def hardswish(input: ArrayLike, inplace: bool = False) -> jax.Array:
