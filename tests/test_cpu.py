@@ -121,6 +121,7 @@ def test_what_malloc_was_told_stays(name):
     told = python("import fnlearn; print(fnlearn.configure_cpu())", **{name: "1"})
     assert f"left memory: {name} says how" in told
     assert KEPT not in told
+    assert f"set XLA_FLAGS {FLAGS[0]}" in told  # which pays where memory is not known to be kept
 
 
 def test_on_an_accelerator_nothing_is_done():

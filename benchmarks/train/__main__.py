@@ -48,6 +48,7 @@ def main(names: Names = (), /, threads: tuple[int, ...] = (), quick: bool = Fals
         log.print(f"benchmarks: there is no model {names[0]}; there are {', '.join(row.name for row in ROWS + SWEEPS)}")
         return 2
     path = out or (None if quick else RESULTS / "train_memory.json")
+    machine.configured()  # as each of the processes does, so that the description is theirs
     try:
         for row, count in itertools.product(rows, threads or (machine.cores(),)):
             for side in case(row, others=row in ROWS).sides:

@@ -68,9 +68,9 @@ def configure_cpu(threads: int | None = None) -> CpuSettings:
         print(fnlearn.configure_cpu())  # before JAX computes anything
 
     glibc is told to keep the memory of large arrays, which it else gives back after every step and takes anew in the
-    next: a step takes 5 to 20 % less time, and the process stays as large as it ever was. With another C library a flag
-    is added to `XLA_FLAGS`, where the installed jaxlib knows it and it is not there yet. The number of threads is set
-    where a container or the caller allows fewer than the machine has.
+    next: a step takes 5 to 20 % less time, and the process stays as large as it ever was; those that it starts are not
+    told. Where memory is not kept, a flag is added to `XLA_FLAGS`, where the installed jaxlib knows it and it is not
+    there yet. The number of threads is set where a container or the caller allows fewer than the machine has.
 
     Args: threads: how many XLA computes with; as many as this process may use when left out.
     Returns: what was set, what was left alone and why, and what could be done beside.
@@ -88,14 +88,17 @@ def configure_cpu(threads: int | None = None) -> CpuSettings:
             " is computed, such as right after the imports"
         )
     done, left, advice = [], [], []
-    if reason := _memory_is_managed():
-        left.append(f"memory: {reason}")
-    elif _keep_memory():
+    preloaded = next((name for name in ALLOCATORS if name in os.environ.get("LD_PRELOAD", "")), None)
+    told = next((name for name in MALLOC_VARIABLES if name in os.environ), None)
+    kept = preloaded is not None
+    if preloaded or told:
+        left.append(f"memory: {f'{preloaded} manages it' if preloaded else f'{told} says how'}")
+    elif kept := _keep_memory():
         done.append("memory: malloc keeps that of large arrays for the next step")
-    else:
+    elif sys.platform == "linux":
         advice.append(PRELOAD)
     for flag, value in FLAGS.items():
-        if not advice:
+        if kept:
             left.append(f"--{flag}: where memory is kept there is nothing to win by it")
         elif f"--{flag}" in os.environ.get("XLA_FLAGS", ""):
             left.append(f"--{flag}: XLA_FLAGS has it already")
@@ -113,15 +116,6 @@ def configure_cpu(threads: int | None = None) -> CpuSettings:
     else:
         left.append(f"threads: XLA takes all {allowed} by itself")
     return CpuSettings(tuple(done), tuple(left), tuple(advice))
-
-
-def _memory_is_managed() -> str | None:
-    """Who has decided already how memory is kept, or None."""
-    preloaded = next((name for name in ALLOCATORS if name in os.environ.get("LD_PRELOAD", "")), None)
-    if preloaded:
-        return f"{preloaded} manages it"
-    told = next((name for name in os.environ if name in MALLOC_VARIABLES), None)
-    return f"{told} says how" if told else None
 
 
 def _keep_memory() -> bool:
