@@ -118,7 +118,7 @@ def test_many_scores_in_both_forms(form, monkeypatch, x64):
     few = answers()
     monkeypatch.setattr(attention, "MANY_SCORES", 28)
     if form == "whole":  # as other machines have it
-        monkeypatch.setattr(attention.lax, "platform_dependent", lambda *x, cpu, default: default(*x))
+        monkeypatch.setattr(attention.lax, "platform_dependent", lambda *x, cpu, cuda, default: default(*x))
     assert_equivalent({"out": few}, {"out": answers()})
 
     dropped = partial(F.scaled_dot_product_attention, q, k, jnp.ones((3, 2, 7, 1)), dropout_p=0.5)
@@ -126,6 +126,37 @@ def test_many_scores_in_both_forms(form, monkeypatch, x64):
     assert (one == same).all()
     assert (one != other).any()
     assert jnp.isfinite(jax.grad(lambda q: loss(q, k, v, None, dropout_p=0.5, key=jax.random.key(0)))(q)).all()
+
+
+@pytest.mark.parametrize("lengths", [(8, 8), (7, 7), (6, 9)], ids=str)
+@pytest.mark.parametrize("options", [{}, {"is_causal": True, "scale": 0.3}], ids=["plain", "causal"])
+def test_attention_by_one_kernel(lengths, options, monkeypatch):
+    """What cuDNN's kernel is given and what is made of its answer, with JAX's own attention in its place."""
+    calls, plain = [], jax.nn.dot_product_attention
+
+    def kernel(*x, implementation, **given):
+        calls.append(implementation)
+        if any(each.shape[1] % 2 for each in x):
+            raise NotImplementedError("odd lengths, as cuDNN does where it has gradients")
+        return plain(*x, **given)
+
+    monkeypatch.setattr(jax.nn, "dot_product_attention", kernel)
+    monkeypatch.setattr(attention, "MANY_SCORES", 28)
+    monkeypatch.setattr(attention.lax, "platform_dependent", lambda *x, cpu, cuda, default: cuda(*x))
+    q, k, v = (R(2, 2, length, 8, seed=i) for i, length in enumerate((lengths[0], *lengths[1:] * 2)))
+    of_out = R(2, 2, lengths[0], 8, seed=3)
+
+    def theirs(dtype, seen=torch.bfloat16):
+        x = [torch.from_numpy(np.asarray(a)).to(seen).to(dtype).requires_grad_() for a in (q, k, v)]
+        out = torch.nn.functional.scaled_dot_product_attention(*x, **options)
+        gradients = torch.autograd.grad(out, x, torch.from_numpy(np.asarray(of_out)).to(seen).to(dtype))
+        return {"out": out.detach(), "gradients": list(gradients)}
+
+    x = [jnp.asarray(a, jnp.bfloat16) for a in (q, k, v)]
+    out, pull = jax.vjp(partial(F.scaled_dot_product_attention, **options), *x)
+    mine = {"out": out, "gradients": list(pull(jnp.asarray(of_out, jnp.bfloat16)))}
+    assert set(calls) == (set() if options and lengths[0] != lengths[1] else {"cudnn"})
+    assert_equivalent(theirs(torch.bfloat16), mine, theirs(torch.float64))
 
 
 def test_attention_drops_and_scales_its_weights():

@@ -1,6 +1,7 @@
 """Attention: softmax(Q · Kᵀ · scale + mask) · V, alone and with the projections of several heads."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -45,7 +46,8 @@ def scaled_dot_product_attention(
     Raises: ValueError when shapes don't fit, a mask is given with is_causal, or a key is missing; TypeError when dtypes
         are wrong.
     Differs: query, keys and value are given by position, since key is the random key, as everywhere here; dropout
-        draws from it, not from torch's generator.
+        draws from it, not from torch's generator. On a CUDA GPU more than 2 ** 24 scores of narrow numbers, with no mask
+        but the causal one, go through cuDNN's kernel, which has gradients alone: no `jax.jvp`, none of second order.
     Source: Vaswani et al.: Attention Is All You Need (2017); ATen `attention.cpp`.
     """
     q, k, v = check.floating("query", query), check.floating("keys", keys), check.floating("value", value)
@@ -206,7 +208,39 @@ def _many(
         return _attend(q, k, v, mask, key, 0, **options)
 
     default = partial(chunks, MOST_SCORES) if scores > MOST_SCORES else whole
-    return lax.platform_dependent(q, k, v, cpu=partial(chunks, MANY_SCORES), default=default)
+    cuda = default if mask is not None else _kernel(q, k, v, **options) or default
+    return lax.platform_dependent(q, k, v, cpu=partial(chunks, MANY_SCORES), cuda=cuda, default=default)
+
+
+def _kernel(
+    q: jax.Array, k: jax.Array, v: jax.Array, *, dropout_p: float, causal: bool, scale: float
+) -> Callable[..., jax.Array] | None:
+    """Attention by one kernel of cuDNN, where JAX says that it is there and takes these and their gradients, else None.
+
+    It wants even lengths: a row more is masked, and left out of the result.
+    """
+    queries, keys = q.shape[-2], k.shape[-2]
+    if dropout_p > 0 or (causal and queries != keys):
+        return None
+
+    def fused(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+        even = [jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, x.shape[-2] % 2), (0, 0)]) for x in (q, k, v)]
+        lengths: dict[str, Any] = {}
+        if queries % 2 or keys % 2:
+            rows = q.shape[:-3] or (1,)
+            lengths = {
+                "query_seq_lengths": jnp.full(rows, queries, jnp.int32),
+                "key_value_seq_lengths": jnp.full(rows, keys, jnp.int32),
+            }
+        inside = [jnp.moveaxis(x, -3, -2) for x in even]  # (*, L, H, E)
+        out = jax.nn.dot_product_attention(*inside, scale=scale, is_causal=causal, implementation="cudnn", **lengths)
+        return jnp.moveaxis(out, -2, -3)[..., :queries, :]
+
+    try:
+        jax.eval_shape(lambda *x: jax.vjp(fused, *x)[1](x[0]), q, k, v)
+    except (RuntimeError, NotImplementedError, ValueError):  # no cuDNN; not these dtypes; not these shapes
+        return None
+    return fused
 
 
 def _by_chunks(
