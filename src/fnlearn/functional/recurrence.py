@@ -113,9 +113,33 @@ def _put(rows: jax.Array, row: jax.Array, time: jax.Array) -> jax.Array:
     return lax.dynamic_update_index_in_dim(rows, row, time, 0)
 
 
+@jax.custom_vjp
+def project(x: jax.Array, weight: jax.Array) -> jax.Array:
+    """The product (L, N, out) of x (L, N, in) with a weight (out, in), the same at every step."""
+    return (x.reshape(-1, x.shape[-1]) @ weight.T).reshape(*x.shape[:-1], -1)
+
+
+def _projected(x: jax.Array, weight: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return project(x, weight), (x, weight)
+
+
+def _project_back(saved: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, weight = saved
+    return project(gradient, weight.T), _outer(gradient, x)
+
+
+project.defvjp(_projected, _project_back)
+
+
 def _outer(left: jax.Array, right: jax.Array) -> jax.Array:
-    """Σ over steps and samples of left · rightᵀ: a weight's gradient as one product."""
-    return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
+    """Σ over steps and samples of left · rightᵀ: a weight's gradient as one product.
+
+    A CPU multiplies so long a sum faster when the left is turned over first, which the barrier keeps XLA from undoing.
+    """
+    rows, columns = (x.reshape(-1, x.shape[-1]) for x in (left, right))
+    return lax.platform_dependent(
+        rows, columns, cpu=lambda x, y: lax.optimization_barrier(x.T) @ y, default=lambda x, y: x.T @ y
+    )
 
 
 def _shifted(first: jax.Array, states: jax.Array, reverse: bool) -> jax.Array:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from fnlearn.functional import check
 from fnlearn.functional.dropout import dropout
 from fnlearn.functional.precision import NARROW
-from fnlearn.functional.recurrence import GRU, LSTM, RELU, TANH, Cell, recur
+from fnlearn.functional.recurrence import GRU, LSTM, RELU, TANH, Cell, project, recur
 from fnlearn.functional.typing import ArrayLike
 from fnlearn.random import draw
 
@@ -234,8 +234,7 @@ def _layers(
 def _direction(
     cell: Cell, x: jax.Array, state: tuple[jax.Array, ...], weights: Weights, mask: jax.Array | None, reverse: bool
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    # in two dimensions, since XLA sums the weight's gradient of three in one long chain, with more rounding
-    gates = (x.reshape(-1, x.shape[-1]) @ weights.ih.T).reshape(*x.shape[:-1], -1)
+    gates = project(x, weights.ih)
     if weights.bias_ih is not None and weights.bias_hh is not None:
         before, inside = cell.biases(weights.bias_ih, weights.bias_hh)
         gates = gates + jnp.broadcast_to(before, gates.shape)
