@@ -148,7 +148,7 @@ def test_attention_by_one_kernel(lengths, options, monkeypatch):
 
     def theirs(dtype, seen=torch.bfloat16):
         x = [torch.from_numpy(np.asarray(a)).to(seen).to(dtype).requires_grad_() for a in (q, k, v)]
-        out = torch.nn.functional.scaled_dot_product_attention(*x, **options)
+        out = torch.nn.functional.scaled_dot_product_attention(x[0], x[1], x[2], **options)
         gradients = torch.autograd.grad(out, x, torch.from_numpy(np.asarray(of_out)).to(seen).to(dtype))
         return {"out": out.detach(), "gradients": list(gradients)}
 

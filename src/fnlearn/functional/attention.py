@@ -46,8 +46,8 @@ def scaled_dot_product_attention(
     Raises: ValueError when shapes don't fit, a mask is given with is_causal, or a key is missing; TypeError when dtypes
         are wrong.
     Differs: query, keys and value are given by position, since key is the random key, as everywhere here; dropout
-        draws from it, not from torch's generator. On a CUDA GPU more than 2 ** 24 scores of narrow numbers, with no mask
-        but the causal one, go through cuDNN's kernel, which has gradients alone: no `jax.jvp`, none of second order.
+        draws from it, not from torch's generator. On a CUDA GPU more than 2 ** 24 scores of narrow dtypes, with no
+        mask but the causal one, go through cuDNN's kernel, which has gradients alone: no `jax.jvp`, no second order.
     Source: Vaswani et al.: Attention Is All You Need (2017); ATen `attention.cpp`.
     """
     q, k, v = check.floating("query", query), check.floating("keys", keys), check.floating("value", value)
