@@ -124,6 +124,29 @@ class Average(nn.Module):
         return self.layer(x)
 
 
+class DropsInPlace(nn.Module):
+    """Dropout in place, which changes its input in training alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.drop, self.layer = nn.BatchNorm1d(3), nn.Dropout(0.2, inplace=True), nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.layer(self.drop(self.norm(x)))
+
+
+class NormalInside(nn.Module):
+    """Two bodies, of which that of training alone changes buffers, in a module inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.layer = nn.BatchNorm1d(3), nn.Linear(3, 3)
+
+    def forward(self, x):
+        x = self.norm(x)
+        return self.layer(x * 2 + 1 if self.training else x)
+
+
 class InPlace(nn.Module):
     """Changes in place: of a value, of a part of it, and under a mask."""
 
@@ -193,6 +216,8 @@ def cases():
         "recurrent": (Recurrent(), (randoms(2, 5, 3),), (randoms(3, 4, 3),)),
         "shared": (Shared(), (x,), (y,)),
         "average": (Average(), (x,), (y,)),
+        "drops in place": (DropsInPlace(), (x,), (y,)),
+        "normal inside": (NormalInside(), (x,), (y,)),
         "in place": (InPlace(), (x,), (y,)),
         "stopped": (Stopped(), (x,), (y,)),
         "answers": (Answers(), ({"x": x},), ({"x": y},)),

@@ -55,6 +55,12 @@ def test_other_sizes(name):
     assert answer.ok, answer
 
 
+def test_dropout_in_place_has_one_text_for_both_modes():
+    source = ported("drops in place").source
+    assert "if train:" not in source
+    assert source.count("F.linear") == 1
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_names_are_those_of_the_state_dict(name):
     module, made = CASES[name][0], ported(name)

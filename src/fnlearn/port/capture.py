@@ -318,12 +318,12 @@ class _Recorder(TorchFunctionMode):
         return out
 
     def _op(self, name: str, args: Any, kwargs: Any, outs: Any, where: Where) -> Op:
+        kwargs = {key: value for key, value in kwargs.items() if key not in ("inplace", "out")}
         return Op(name, args, kwargs, outs, where, self.stack[-1].path, not torch.is_grad_enabled())
 
     def _record_change(self, name: str, before: Any, tensor: torch.Tensor, where: Where) -> None:
         """An in-place call: the same tensor is another value from here on, and so is what it is a view of."""
         args, kwargs = before
-        kwargs = {key: value for key, value in kwargs.items() if key not in ("inplace", "out")}
         self._rebind(tensor, self._op(calls.functional(name), args, kwargs, None, where), where)
 
     def _record_update(self, name: str, before: Any, out: Any, args: Any, kwargs: Any, where: Where) -> Any:

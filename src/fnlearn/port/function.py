@@ -37,10 +37,10 @@ def build(inst: Inst, model: Model) -> Function:
     """The function of a module's call, given those of the calls inside it."""
     function = Function(inst)
     if len(inst.body) == 1 and isinstance(inst.body[0], Fork):
-        fork = inst.body[0]
-        writes = bool(fork.train.writes or fork.evaluation.writes)
-        train = _Body(Function(fork.train), inst, model, writes).built()
-        evaluation = _Body(Function(fork.evaluation), inst, model, writes).built()
+        bodies = inst.body[0].train, inst.body[0].evaluation
+        train, evaluation = (_Body(Function(body), inst, model, False).built() for body in bodies)
+        if train.writes != evaluation.writes:  # the buffers come out of both
+            train, evaluation = (_Body(Function(body), inst, model, True).built() for body in bodies)
         return _forked(function, train, evaluation)
     return _Body(function, inst, model, False).built()
 
