@@ -147,6 +147,26 @@ class NormalInside(nn.Module):
         return self.layer(x * 2 + 1 if self.training else x)
 
 
+class Alone(nn.Module):
+    """A tuple of one."""
+
+    def forward(self, x):
+        return (torch.tanh(x),)
+
+
+class Window(nn.Module):
+    """A module that returns a tuple of one, and the bounds of a slice worked out in tensors, but known."""
+
+    def __init__(self):
+        super().__init__()
+        self.alone, self.table = Alone(), nn.Parameter(torch.linspace(-1, 1, 8)[:, None])
+
+    def forward(self, x):
+        (y,) = self.alone(x)
+        span = torch.tensor(2)
+        return (y + self.table[3 - span : 3 + span].sum(),)
+
+
 class InPlace(nn.Module):
     """Changes in place: of a value, of a part of it, and under a mask."""
 
@@ -216,6 +236,7 @@ def cases():
         "recurrent": (Recurrent(), (randoms(2, 5, 3),), (randoms(3, 4, 3),)),
         "shared": (Shared(), (x,), (y,)),
         "average": (Average(), (x,), (y,)),
+        "window": (Window(), (x,), (y,)),
         "drops in place": (DropsInPlace(), (x,), (y,)),
         "normal inside": (NormalInside(), (x,), (y,)),
         "in place": (InPlace(), (x,), (y,)),

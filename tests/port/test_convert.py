@@ -142,6 +142,11 @@ class Item(nn.Module):
         return x * x.max().item()
 
 
+class Bounds(nn.Module):
+    def forward(self, x):
+        return x[: x.argmax()]
+
+
 class Selects(nn.Module):
     def forward(self, x):
         return x[x > 0]
@@ -176,6 +181,7 @@ class Unknown(nn.Module):
 REFUSED = {
     "a branch": (Branches(), r"inner .*needs a tensor's numbers"),
     "an item": (Item(), r"inner .*item\(\) needs a tensor's numbers"),
+    "a slice": (Bounds(), r"inner .*a slice's bound is a tensor's number"),
     "a selection": (Selects(), r"inner .*use torch\.where"),
     "a derivative of its own": (Derivative(), r"inner .*jax\.custom_vjp"),
     "autocast": (Casts(), r"inner .*\.to\(torch\.bfloat16\)"),

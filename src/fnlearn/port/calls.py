@@ -6,7 +6,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensor
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.overrides import resolve_name
 
@@ -20,6 +20,7 @@ __all__ = [
     "api_name",
     "bound",
     "functional",
+    "known_bounds",
     "leaves",
     "recurrent",
     "refuse_tensor",
@@ -83,6 +84,21 @@ def rewrite(inst: Inst, change: Callable[[Any], Any]) -> None:
             rewrite(call, change)
         else:
             call.args, call.kwargs = mapped(change, call.args), mapped(change, call.kwargs)
+
+
+def known_bounds(structure: Any, place: Callable[[], str]) -> Any:
+    """The structure with a number for each tensor that is the bound of a slice, which has to be known."""
+
+    def number(bound: Any) -> Any:
+        if not isinstance(bound, FakeTensor):
+            return bound
+        if bound.constant is None:
+            raise PortError(f"{place()}: a slice's bound is a tensor's number, which a traced program has not")
+        return int(bound.constant)
+
+    return torch.utils._pytree.tree_map_only(
+        slice, lambda part: slice(*map(number, (part.start, part.stop, part.step))), structure
+    )
 
 
 def leaves(structure: Any) -> Iterator[Any]:

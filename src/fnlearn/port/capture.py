@@ -247,6 +247,7 @@ class _Recorder(TorchFunctionMode):
         if name in VALUES_NEEDED:
             raise PortError(f"{self._place(where)}: {name}() needs a tensor's numbers, which a traced program has not")
         args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
+        args, kwargs = calls.known_bounds((args, kwargs), lambda: self._place(where))
         before = self.frozen((args, kwargs), where)
         if name in RECURRENT and self.lengths is not None:
             before = before[0], before[1] | {"lengths": self._val(self.lengths, where)}
@@ -392,6 +393,7 @@ class _Recorder(TorchFunctionMode):
         where = calls.where(frame)
         self._note_names(frame)
         args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
+        args, kwargs = calls.known_bounds((args, kwargs), lambda: self._place(where))
         given = self.frozen(calls.bound(module, args, kwargs), where)
         inst = Inst(self.paths.get(id(module), ""), type(module), module, given, where)
         if self.stack:

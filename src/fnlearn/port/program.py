@@ -273,7 +273,8 @@ def _unparsed(line: ast.stmt) -> str:
         body = "\n".join(_unparsed(part) for part in line.body)
         return f"if {ast.unparse(line.test)}:\n" + textwrap.indent(body, "    ")
     if isinstance(line, ast.Return) and isinstance(line.value, ast.Tuple) and line.value.elts:
-        return f"return {', '.join(ast.unparse(part) for part in line.value.elts)}"
+        alone = "," if len(line.value.elts) == 1 else ""
+        return f"return {', '.join(ast.unparse(part) for part in line.value.elts)}{alone}"
     return ast.unparse(ast.fix_missing_locations(line))
 
 
