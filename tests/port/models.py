@@ -147,6 +147,31 @@ class NormalInside(nn.Module):
         return self.layer(x * 2 + 1 if self.training else x)
 
 
+class Grid(nn.Module):
+    """A buffer that is made anew, of another size, where it does not fit."""
+
+    def __init__(self):
+        super().__init__()
+        self.grid: torch.Tensor
+        self.register_buffer("grid", torch.zeros(1))
+
+    def forward(self, x):
+        if self.grid.shape[0] != 3:
+            self.grid = torch.linspace(-1, 1, 3)
+        return x * self.grid
+
+
+class Lazy(nn.Module):
+    """Such a buffer in a module inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.place = nn.Linear(3, 3), Grid()
+
+    def forward(self, x):
+        return self.place(self.layer(x))
+
+
 class Alone(nn.Module):
     """A tuple of one."""
 
@@ -236,6 +261,7 @@ def cases():
         "recurrent": (Recurrent(), (randoms(2, 5, 3),), (randoms(3, 4, 3),)),
         "shared": (Shared(), (x,), (y,)),
         "average": (Average(), (x,), (y,)),
+        "lazy": (Lazy(), (x,), (y,)),
         "window": (Window(), (x,), (y,)),
         "drops in place": (DropsInPlace(), (x,), (y,)),
         "normal inside": (NormalInside(), (x,), (y,)),

@@ -71,7 +71,6 @@ def trace(
         with recorder:
             out = module(*inputs[0], **inputs[1])
         packed.refuse(out, "the model returns")
-        recorder.note_reassigned(module)
         recorder.settle_sizes(env)
     return Trace(recorder.root, recorder.sizes, recorder.held)
 
@@ -412,6 +411,7 @@ class _Recorder(TorchFunctionMode):
             else:
                 out = original(module, *args, **kwargs)
             inst.outs = self.frozen(out, where)
+            self._note_reassigned(module)
         finally:
             self.stack.pop()
         if self.stack:
@@ -448,13 +448,13 @@ class _Recorder(TorchFunctionMode):
             self._write(before.path, val)
         return out
 
-    def note_reassigned(self, module: torch.nn.Module) -> None:
+    def _note_reassigned(self, module: torch.nn.Module) -> None:
         """Buffers that were given another tensor, as in `self.mean = 0.9 * self.mean + …`."""
-        for path, tensor in module.named_buffers(remove_duplicate=False):
+        for name, tensor in module.named_buffers(recurse=False):
+            path = ".".join(filter(None, (self.stack[-1].path, name)))
             val = self.vals.get(id(tensor))
             if val is not None and val.kind == "value" and val.path != path:
-                val.path = path
-                self.root.writes[path] = val
+                self._write(path, val)
 
     # where the user's code is, and what it calls things
 
