@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.run import RESULTS, prepare
+from benchmarks.run import prepare
 from benchmarks.train import case, jax_side
 from benchmarks.train.models import ROWS, SWEEPS, Row, weights
 from fnlearn import files
@@ -40,14 +40,14 @@ def main(names: Names = (), /, threads: tuple[int, ...] = (), quick: bool = Fals
         names: Models (train_mlp), else all.
         threads: How many a processor computes with, each number measured apart; one a core when left out.
         quick: One step, to see that it runs; without --out nothing is written.
-        out: The file of results, benchmarks/results/train_memory.json when left out.
+        out: The file of results, benchmarks/train/memory.json when left out.
     """
     log, found = Console(stderr=True), []
     rows = [row for row in (*ROWS, *SWEEPS) if not names or row.name in names]
     if not rows:
         log.print(f"benchmarks: there is no model {names[0]}; there are {', '.join(row.name for row in ROWS + SWEEPS)}")
         return 2
-    path = out or (None if quick else RESULTS / "train_memory.json")
+    path = out or (None if quick else Path(__file__).with_name("memory.json"))
     machine.configured()  # as each of the processes does, so that the description is theirs
     try:
         for row, count in itertools.product(rows, threads or (machine.cores(),)):

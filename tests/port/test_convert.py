@@ -189,6 +189,18 @@ REFUSED = {
 }
 
 
+class Wrong(nn.Module):
+    def forward(self, x):
+        return x @ x
+
+
+def test_what_torch_refuses_says_where():
+    with pytest.raises(RuntimeError) as told:
+        port.convert(holder_of(Wrong()), (torch.ones(2, 3),))
+    assert "matmul at" in told.value.__notes__[0]
+    assert "in inner (Wrong)" in told.value.__notes__[0]
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_can_not_be_ported_says_where_and_why(name):
     module, message = REFUSED[name]

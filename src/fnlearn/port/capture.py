@@ -376,6 +376,7 @@ class _Recorder(TorchFunctionMode):
             yield
         except (*calls.DATA_DEPENDENT, RuntimeError) as error:
             if not isinstance(error, calls.DATA_DEPENDENT) and "data is not allocated" not in str(error):
+                error.add_note(f"This is what torch says of {name} at {self._place(where)}.")
                 raise
             raise PortError(
                 f"{self._place(where)}: {name} depends on a tensor's numbers, which a traced program has not; "
