@@ -393,7 +393,6 @@ class _Recorder(TorchFunctionMode):
         where = calls.where(frame)
         self._note_names(frame)
         args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
-        args, kwargs = calls.known_bounds((args, kwargs), lambda: self._place(where))
         given = self.frozen(calls.bound(module, args, kwargs), where)
         inst = Inst(self.paths.get(id(module), ""), type(module), module, given, where)
         if self.stack:
