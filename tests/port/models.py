@@ -1,5 +1,7 @@
 """Models that each show one thing a port must get right, with inputs."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -172,6 +174,15 @@ class Lazy(nn.Module):
         return self.place(self.layer(x))
 
 
+class Rounds(nn.Module):
+    """Sizes that are quotients rounded either way."""
+
+    def forward(self, x):
+        n = x.shape[0]
+        up, down = math.ceil(n / 2), math.floor(n / 2)
+        return x[:up].sum(0) - 2 * x[down:].sum(0)
+
+
 class Alone(nn.Module):
     """A tuple of one."""
 
@@ -262,6 +273,7 @@ def cases():
         "shared": (Shared(), (x,), (y,)),
         "average": (Average(), (x,), (y,)),
         "lazy": (Lazy(), (x,), (y,)),
+        "rounds": (Rounds(), (x,), (y,)),
         "window": (Window(), (x,), (y,)),
         "drops in place": (DropsInPlace(), (x,), (y,)),
         "normal inside": (NormalInside(), (x,), (y,)),

@@ -18,9 +18,8 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 from torch.nn.utils.stateless import _reparametrize_module
 from torch.overrides import TorchFunctionMode
-from torch.utils._sympy.printers import PythonPrinter
 
-from fnlearn.port import calls, packed, parts, views
+from fnlearn.port import calls, packed, parts, sizes, views
 from fnlearn.port.calls import api_name, leaves, storage
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
@@ -161,7 +160,7 @@ class _Recorder(TorchFunctionMode):
         for symbol in sorted(expression.free_symbols, key=str):
             self.symbols.setdefault(symbol, type(symbol)(f"s{len(self.symbols)}", integer=True, positive=True))
         renamed = expression.xreplace(self.symbols)
-        text = PythonPrinter().doprint(renamed)
+        text = sizes.text(renamed)
         self.expressions[text] = renamed
         return Sym(text)
 
@@ -178,7 +177,7 @@ class _Recorder(TorchFunctionMode):
             if not isinstance(value, Sym):
                 return value
             expression = same[value.text]
-            return int(expression) if expression.is_number else Sym(PythonPrinter().doprint(expression))
+            return int(expression) if expression.is_number else Sym(sizes.text(expression))
 
         for val in self.every:
             val.shape = tuple(number(size) for size in val.shape)
