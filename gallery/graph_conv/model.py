@@ -26,4 +26,6 @@ def gcn(params, x, edges, *, train=False, key=None):  # gallery.graph_conv.torch
 
 def apply(params, buffers, x, edges, *, train=False, key=None):
     """The whole model: what it returns, and its buffers as they are afterwards."""
+    if edges.shape[0] != 2:
+        raise ValueError(f"the model was ported for edges.shape[0] == 2, got {edges.shape[0]}")
     return gcn(params, x, edges, train=train, key=key), buffers

@@ -1,6 +1,7 @@
 """What a call of torch's is called, what it is given, and where it stands."""
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
@@ -12,13 +13,17 @@ from torch.overrides import resolve_name
 
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Val, Where, mapped
+from fnlearn.port.names import identifier
 
 __all__ = [
     "DATA_DEPENDENT",
+    "HERE",
     "NORM_ARGUMENTS",
+    "TORCH",
     "UPDATES",
     "api_name",
     "bound",
+    "entered",
     "functional",
     "known_bounds",
     "leaves",
@@ -30,6 +35,8 @@ __all__ = [
     "where",
 ]
 
+TORCH = os.path.dirname(torch.__file__) + os.sep
+HERE = os.path.dirname(__file__) + os.sep
 PREFIXES = {
     "torch.nn.functional.": "F.",
     "torch._C._nn.": "F.",
@@ -131,6 +138,25 @@ def bound(module: torch.nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
         else:
             given[name] = value
     return given
+
+
+def entered(args: dict[str, Any]) -> dict[int, str]:
+    """How each value that a model is given is written, by the value's id."""
+    found: dict[int, str] = {}
+
+    def enter(value: Any, text: str) -> None:
+        if isinstance(value, Val):
+            found.setdefault(id(value), text)
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                enter(part, f"{text}[{key!r}]")
+        elif isinstance(value, list | tuple):
+            for i, part in enumerate(value):
+                enter(part, f"{text}[{i}]")
+
+    for name, value in args.items():
+        enter(value, identifier(name))
+    return found
 
 
 def where(frame: FrameType | None) -> Where:

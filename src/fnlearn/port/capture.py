@@ -6,61 +6,69 @@ what is a constant.
 """
 
 import copy
-import os
 import sys
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+from torch.fx.experimental.symbolic_shapes import DimDynamic, StatelessSymbolicContext
 from torch.nn.utils.stateless import _reparametrize_module
 from torch.overrides import TorchFunctionMode
 
-from fnlearn.port import calls, packed, parts, sizes, views
-from fnlearn.port.calls import api_name, leaves, storage
+from fnlearn.port import calls, packed, parts, views
+from fnlearn.port.calls import HERE, TORCH, api_name, leaves, storage
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
 from fnlearn.port.ops import row_of
 from fnlearn.port.patches import patched
+from fnlearn.port.sizes import SYMBOLIC, Condition, Sizes
 
 __all__ = ["Trace", "trace"]
 
-TORCH = os.path.dirname(torch.__file__) + os.sep
-HERE = os.path.dirname(__file__) + os.sep
 SILENT = {"requires_grad_", "requires_grad.__set__", "retain_grad", "register_hook", "__set__", "is_nested"}
 VALUES_NEEDED = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero"}
-SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 PLAIN = (bool, int, float, complex, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
 
 
 Dims = Container[int]  # which of an input's dimensions are symbols
 
 
+@dataclass(frozen=True)
 class Trace:
     """A recorded call of a model: the root's `Inst`, and how the source calls sizes.
 
     sizes: names of symbolic sizes by (module call, expression). held: every tensor the model holds, by path.
+    conditions: what has to hold of the inputs' sizes. shapes: those of all values, with the example's numbers.
+    like_the_example: whether the conditions hold of the example.
     """
 
-    def __init__(self, root: Inst, sizes: dict[tuple[int, str], str], held: dict[str, tuple[str, torch.Tensor]]):
-        self.root, self.sizes, self.held = root, sizes, held
+    root: Inst
+    sizes: dict[tuple[int, str], str]
+    held: dict[str, tuple[str, torch.Tensor]]
+    conditions: list[Condition]
+    shapes: list[tuple[int, ...]]
+    like_the_example: bool
 
 
 def trace(
-    module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: Dims
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: Dims, raised: bool
 ) -> Trace:
-    """Run a copy of the model in one mode, and say what it did."""
+    """Run a copy of the model in one mode, and say what it did.
+
+    raised: whether a batch of one in an input is run as one of two, since torch has no symbol for a size of one.
+    """
     module = copy.deepcopy(module).train(train)
-    env = ShapeEnv(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
-    fake_mode = FakeTensorMode(shape_env=env, allow_non_fake_inputs=True)
+    sizes = Sizes()
+    fake_mode = FakeTensorMode(shape_env=sizes.env, allow_non_fake_inputs=True)
     fake_mode.cache_enabled = False  # a third of the time where sizes are symbols
-    recorder = _Recorder(module, fake_mode)
+    recorder = _Recorder(module, fake_mode, sizes)
 
     def given(leaf: Any) -> Any:
-        return recorder.faked(leaf, dynamic) if isinstance(leaf, torch.Tensor) else leaf
+        return recorder.faked(leaf, dynamic, raised) if isinstance(leaf, torch.Tensor) else leaf
 
     packed.refuse((args, kwargs), "an input is")
     # lists and the like are passed on as they are, with other leaves
@@ -70,14 +78,15 @@ def trace(
         with recorder:
             out = module(*inputs[0], **inputs[1])
         packed.refuse(out, "the model returns")
-        recorder.settle_sizes(env)
-    return Trace(recorder.root, recorder.sizes, recorder.held)
+        shapes = recorder.settle_sizes()
+    conditions = sizes.conditions(calls.entered(recorder.root.args))
+    return Trace(recorder.root, recorder.names, recorder.held, conditions, shapes, sizes.like_the_example())
 
 
 class _Recorder(TorchFunctionMode):
-    def __init__(self, module: torch.nn.Module, fake_mode: FakeTensorMode):
+    def __init__(self, module: torch.nn.Module, fake_mode: FakeTensorMode, sizes: Sizes):
         super().__init__()
-        self.fake_mode = fake_mode
+        self.fake_mode, self.sizes = fake_mode, sizes
         self.stack: list[Inst] = []
         self.root: Any = None
         self.lengths: torch.Tensor | None = None  # of the sequences that a recurrent network is given
@@ -89,9 +98,7 @@ class _Recorder(TorchFunctionMode):
         self.lost: set[int] = set()  # what was changed is not known
         self.views: dict[int, tuple[torch.Tensor, str, tuple[Any, ...], dict[str, Any]]] = {}
         self.fakes: dict[int, torch.Tensor] = {}
-        self.sizes: dict[tuple[int, str], str] = {}
-        self.symbols: dict[Any, Any] = {}
-        self.expressions: dict[str, Any] = {}
+        self.names: dict[tuple[int, str], str] = {}  # of sizes
         self.every: list[Val] = []
         self.paths = {id(part): path for path, part in module.named_modules()}
         self.held: dict[str, tuple[str, torch.Tensor]] = {}
@@ -128,17 +135,19 @@ class _Recorder(TorchFunctionMode):
         self._bind(fake, kind, path)
         return fake
 
-    def faked(self, tensor: torch.Tensor, dynamic: Dims) -> torch.Tensor:
+    def faked(self, tensor: torch.Tensor, dynamic: Dims, raised: bool) -> torch.Tensor:
         """An input without numbers; its sizes are symbols."""
         calls.refuse_tensor(tensor, "an input")
+        like = tensor.detach()
+        if raised and 0 in dynamic and like.shape[:1] == (1,):
+            like = like.expand(2, *like.shape[1:]).contiguous()
+        context: Any = None
         if any(i in dynamic for i in range(tensor.ndim)):
             kinds = [DimDynamic.DYNAMIC if i in dynamic else DimDynamic.STATIC for i in range(tensor.ndim)]
-            context: Any = StatelessSymbolicContext(dynamic_sizes=kinds)
-            fake: torch.Tensor = self.fake_mode.from_tensor(tensor.detach(), symbolic_context=context)
-        else:
-            fake = self.fake_mode.from_tensor(tensor.detach(), static_shapes=True)
+            context = StatelessSymbolicContext(dynamic_sizes=kinds)
+        fake: torch.Tensor = self.fake_mode.from_tensor(like, symbolic_context=context, static_shapes=context is None)
         fake = fake.requires_grad_(tensor.requires_grad)
-        self._bind(fake)
+        self.sizes.enter(self._bind(fake), tuple(tensor.shape), dynamic, raised)
         return fake
 
     def _constant(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -150,46 +159,22 @@ class _Recorder(TorchFunctionMode):
 
     # values
 
-    def _size(self, value: Any) -> Any:
-        """A plain number, or the expression of a symbolic one; symbols are called in the order in which they come."""
-        if not isinstance(value, SYMBOLIC):
-            return value
-        expression = value.node.expr
-        if expression.is_number:
-            return int(expression) if isinstance(value, torch.SymInt) else float(expression)
-        for symbol in sorted(expression.free_symbols, key=str):
-            self.symbols.setdefault(symbol, type(symbol)(f"s{len(self.symbols)}", integer=True, positive=True))
-        renamed = expression.xreplace(self.symbols)
-        text = sizes.text(renamed)
-        self.expressions[text] = renamed
-        return Sym(text)
-
-    def settle_sizes(self, env: ShapeEnv) -> None:
-        """Symbols that turned out to be equal, or a number, are called alike everywhere."""
-        first: dict[Any, Any] = {}
-        settled = {}
-        for symbol, ours in self.symbols.items():
-            now = env.replace(symbol)
-            settled[ours] = first.setdefault(now, ours) if now.is_symbol else now.xreplace(self.symbols)
-        same = {text: expression.xreplace(settled) for text, expression in self.expressions.items()}
-
-        def number(value: Any) -> Any:
-            if not isinstance(value, Sym):
-                return value
-            expression = same[value.text]
-            return int(expression) if expression.is_number else Sym(sizes.text(expression))
-
+    def settle_sizes(self) -> list[tuple[int, ...]]:
+        """Sizes as they turned out to be, everywhere; and the shapes of all values in the example."""
+        number = self.sizes.settled()
         for val in self.every:
             val.shape = tuple(number(size) for size in val.shape)
-        calls.rewrite(self.root, lambda leaf: number(leaf))
-        self.sizes = {
+        calls.rewrite(self.root, number)
+        self.names = {
             (scope, size.text): name
-            for (scope, text), name in self.sizes.items()
+            for (scope, text), name in self.names.items()
             if isinstance(size := number(Sym(text)), Sym)
         }
+        known = self.sizes.numbers
+        return [tuple(known[n.text] if isinstance(n, Sym) else n for n in val.shape) for val in self.every]
 
     def _bind(self, tensor: torch.Tensor, kind: str = "value", path: str = "", names: Any = ()) -> Val:
-        shape = tuple(self._size(size) for size in tensor.shape)
+        shape = tuple(self.sizes.of(size) for size in tensor.shape)
         val = Val(shape, str(tensor.dtype).removeprefix("torch."), kind, path, dict(names))
         self.alive.append(tensor)
         self.every.append(val)
@@ -217,7 +202,7 @@ class _Recorder(TorchFunctionMode):
                 return self._val(value, where)
             if isinstance(value, PLAIN) or value is None or value is Ellipsis:
                 return value
-            return self._size(value) if isinstance(value, SYMBOLIC) else Opaque(type(value).__name__)
+            return self.sizes.of(value) if isinstance(value, SYMBOLIC) else Opaque(type(value).__name__)
 
         return mapped(leaf, structure)
 
@@ -483,8 +468,8 @@ class _Recorder(TorchFunctionMode):
         for name, value in frame.f_locals.items():
             if isinstance(value, torch.Tensor) and id(value) in self.vals:
                 self.vals[id(value)].names.setdefault(id(owner), name)
-            elif isinstance(value, torch.SymInt) and isinstance(size := self._size(value), Sym):
-                self.sizes.setdefault((id(owner), size.text), name)
+            elif isinstance(value, torch.SymInt) and isinstance(size := self.sizes.of(value), Sym):
+                self.names.setdefault((id(owner), size.text), name)
             elif isinstance(value, packed.Padded):
                 self.vals[id(value[0])].names.setdefault(id(owner), name)
             elif isinstance(value, list | tuple) and len(value) < 64:

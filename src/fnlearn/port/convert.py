@@ -14,6 +14,7 @@ import torch
 
 from fnlearn import equivalence, tree
 from fnlearn.equivalence import torch_side
+from fnlearn.port.calls import leaves
 from fnlearn.port.capture import Trace, trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Sym, Val, values
@@ -22,6 +23,7 @@ from fnlearn.port.merge import merge
 from fnlearn.port.program import formatted, imported, literal, program
 from fnlearn.port.save import save
 from fnlearn.port.scan import LEAST
+from fnlearn.port.sizes import Condition
 from fnlearn.port.standalone import with_functions
 from fnlearn.port.training import Loss, Training, training
 
@@ -159,7 +161,7 @@ def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any
     if isinstance(dynamic_shapes, Mapping):
         sizes = _named_sizes(root, dynamic_shapes) | sizes
     least = LEAST if scan is None else 2 if scan else math.inf
-    source, stacked = program(root, evaluation, sizes, least, reason)
+    source, stacked = program(root, evaluation, sizes, _conditions(train, evaluation), least, reason)
     inputs = equivalence.Inputs(given, dict(kwargs or {}))
     return Port(source, *_weights(evaluation), imported(source, "model"), module, inputs, reason, stacked)
 
@@ -168,21 +170,45 @@ def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: list[Conta
     """The two modes, with as many symbolic sizes as torch's own functions stand; and why there is no training."""
     for dims in dynamic:
         try:
-            evaluation = trace(module, args, kwargs, False, dims)
+            traces = _modes(module, args, kwargs, dims, False)
         except PortError:
             raise
         except Exception:  # torch says by many kinds of error that a function of its own needs a number
             if dims is dynamic[-1]:
                 raise
             continue
-        try:
-            return trace(module, args, kwargs, True, dims), evaluation, ""
-        except PortError as error:
-            return evaluation, evaluation, str(error)
-        except Exception:
-            if dims is dynamic[-1]:
-                raise
+        ones = any(x.shape[:1] == (1,) for x in leaves((args, kwargs)) if isinstance(x, torch.Tensor))
+        return (_with_batch(module, args, kwargs, dims, traces) or traces) if ones and 0 in dims else traces
     raise AssertionError("dynamic is not empty")
+
+
+def _modes(
+    module: torch.nn.Module, args: Any, kwargs: Any, dims: Container[int], raised: bool
+) -> tuple[Trace, Trace, str]:
+    evaluation = trace(module, args, kwargs, False, dims, raised)
+    try:
+        return trace(module, args, kwargs, True, dims, raised), evaluation, ""
+    except PortError as error:
+        return evaluation, evaluation, str(error)
+
+
+def _with_batch(
+    module: torch.nn.Module, args: Any, kwargs: Any, dims: Container[int], plain: tuple[Trace, Trace, str]
+) -> tuple[Trace, Trace, str] | None:
+    """The traces with a symbol for a batch of one, if they are those of the example but for that."""
+    try:
+        raised = _modes(module, args, kwargs, dims, True)
+    except Exception:  # such a model takes a batch of one alone
+        return None
+    same = all(a.shapes == b.shapes and b.like_the_example for a, b in zip(plain[:2], raised[:2], strict=True))
+    return raised if same and plain[2] == raised[2] else None
+
+
+def _conditions(train: Trace, evaluation: Trace) -> dict[Condition, str]:
+    """What inputs are refused for, and in which mode: text before the condition, where it is in one alone."""
+    found = dict.fromkeys(evaluation.conditions, "" if train is evaluation else "not train and ")
+    found |= {c: "" if c in found else "train and " for c in train.conditions}
+    return found
 
 
 def _named_sizes(root: Inst, names: Mapping[int, str]) -> dict[tuple[int, str], str]:

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -15,6 +15,7 @@ from unittest import mock
 import torch
 from ruff.__main__ import find_ruff_bin  # type: ignore[import-untyped]
 
+from fnlearn.port.calls import entered
 from fnlearn.port.capture import Trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import node
@@ -24,21 +25,29 @@ from fnlearn.port.merge import Fork
 from fnlearn.port.model import Function, Model
 from fnlearn.port.names import comment, identifier, snake_case
 from fnlearn.port.ops import row_of
+from fnlearn.port.sizes import Condition
 from fnlearn.port.source import comments, start
 from fnlearn.port.table import Dtype
 
 __all__ = ["formatted", "imported", "literal", "program"]
 
+SIZE = re.compile(r"(?<![\w\]])[a-zA-Z_]\w*\.shape(?:\[\d+:?\])?")  # of an input that is an argument itself
 LONGEST_LITERAL = 64  # numbers
 IMPORTS = {"jax": "import jax\n", "jnp": "import jax.numpy as jnp\n", "F": "\nimport fnlearn.functional as F\n"}
 
 
 def program(
-    root: Inst, trace: Trace, sizes: dict[tuple[int, str], str], scan: float, no_training: str = ""
+    root: Inst,
+    trace: Trace,
+    sizes: dict[tuple[int, str], str],
+    conditions: Mapping[Condition, str],
+    scan: float,
+    no_training: str = "",
 ) -> tuple[str, tuple[str, ...]]:
     """The source of a model, as it was recorded, and the containers whose layers may be stored stacked.
 
-    scan: how many equal blocks become a loop. no_training: why it has no training mode, where it has none.
+    conditions: what inputs are refused for, each with the mode in which they are. scan: how many equal blocks become a
+    loop. no_training: why it has no training mode, where it has none.
     """
     _refuse_missing(root)
     params = [path for path, (kind, _) in trace.held.items() if kind == "param"]
@@ -61,7 +70,7 @@ def program(
                 function.name = group[0].name
     texts = [_text(function) for function in functions]
     constants = "\n".join(f"{name} = {text}" for name, text in literals.values())
-    body = "\n\n".join([constants, *texts, _apply(functions[-1], no_training)])
+    body = "\n\n".join([constants, *texts, _apply(functions[-1], no_training, conditions)])
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
     opened = {*model.opened, *(("", path) for _, path in model.trees)}
     stacked = tuple(path for path in sorted(model.stacked) if not _opened(path, opened))
@@ -286,7 +295,7 @@ def _parameters(function: Function) -> str:
     return ", ".join([*names, *(["*", *keywords] if keywords else [])])
 
 
-def _apply(root: Function, no_training: str) -> str:
+def _apply(root: Function, no_training: str, conditions: Mapping[Condition, str]) -> str:
     """The function that every port has: all it could need comes in, and the buffers come out."""
     signature, lines = ["params", "buffers"], []
     if no_training:
@@ -294,12 +303,11 @@ def _apply(root: Function, no_training: str) -> str:
             "    if train:",
             f"        raise ValueError({'the model was ported for evaluation alone: ' + no_training!r})",
         ]
-    expressions: dict[int, str] = {}
+    expressions = entered(root.inst.args)
     for name, value in root.inst.args.items():
         safe = identifier(name)
         if any(isinstance(v, Val) for v in values(value)):
             signature.append(safe)
-            _enter(value, safe, expressions)
         else:
             signature.append(f"{safe}={_default(value)}")
             if not isinstance(value, Sym):
@@ -308,6 +316,8 @@ def _apply(root: Function, no_training: str) -> str:
                 lines.append(
                     f'        raise ValueError(f"the model was ported with {safe}={_quoted(value)}, got {{{safe}!r}}")'
                 )
+    for condition, mode in conditions.items():
+        lines += [f"    if {mode}{condition.fails}:", f"        raise ValueError({_unmet(condition)})"]
     call = [name for name, there in (("params", root.params), ("buffers", root.buffers)) if there]
     call += [expressions[id(val)] for _, val in (*root.arguments, *root.foreign)]
     call += [f"{name}={name}" for name, there in (("train", root.train), ("key", root.key)) if there]
@@ -316,6 +326,12 @@ def _apply(root: Function, no_training: str) -> str:
     head = f"def apply({', '.join(_ordered(signature))}, *, train=False, key=None):"
     doc = '    """The whole model: what it returns, and its buffers as they are afterwards."""'
     return "\n".join([head, doc, *lines, result])
+
+
+def _unmet(condition: Condition) -> str:
+    """What is said of sizes for which another program would have been recorded."""
+    wanted, there = f"the model was ported for {condition.holds}", list(dict.fromkeys(SIZE.findall(condition.holds)))
+    return f'f"{wanted}, got {", ".join(f"{{{size}}}" for size in there)}"' if there else repr(wanted)
 
 
 def _ordered(signature: list[str]) -> list[str]:
@@ -338,17 +354,6 @@ def _quoted(value: Any) -> str:
         .replace('"', "'")
         .replace("\\", "")
     )
-
-
-def _enter(value: Any, expression: str, expressions: dict[int, str]) -> None:
-    if isinstance(value, Val):
-        expressions.setdefault(id(value), expression)
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            _enter(part, f"{expression}[{key!r}]", expressions)
-    elif isinstance(value, list | tuple):
-        for i, part in enumerate(value):
-            _enter(part, f"{expression}[{i}]", expressions)
 
 
 def formatted(text: str) -> str:

@@ -1,11 +1,160 @@
-"""The expression of a size as Python that needs no import: torch's own calls `math` and `torch`."""
+"""Symbolic sizes: what they are called, what was decided by them, and their text as Python that needs no import."""
 
+import os
+import re
+import sys
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
 from typing import Any
 
-from torch.utils._sympy.functions import IntTrueDiv
+import sympy  # type: ignore[import-untyped]
+import torch
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch.utils._sympy.functions import IntTrueDiv, ToFloat
 from torch.utils._sympy.printers import PythonPrinter
 
-__all__ = ["text"]
+from fnlearn.port.calls import HERE, TORCH
+from fnlearn.port.graph import Sym, Val
+
+__all__ = ["SYMBOLIC", "Condition", "Sizes"]
+
+SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
+OF_SYMBOLS = (torch.__file__, os.path.join(TORCH, "fx", "experimental"))  # torch's own code of symbols
+NAME = re.compile(r"\bs\d+\b")  # of a symbol of ours
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What has to hold of the inputs' sizes, and its opposite, as Python over the inputs' names."""
+
+    holds: str
+    fails: str
+
+
+class _Env(ShapeEnv):
+    """Torch's sizes without numbers; it keeps what was asked of them, and what the answer was."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
+        self.asked: dict[Any, Any] = {}
+
+    def evaluate_sym_node(self, sym_node: Any, *args: Any, **kwargs: Any) -> Any:
+        """What a size is, or whether something is true of it: what is recorded from here on holds for that alone."""
+        asked = sym_node.expr
+        told = super().evaluate_sym_node(sym_node, *args, **kwargs)
+        if asked.free_symbols and (not sym_node.is_bool() or _asked_by_user(sys._getframe(1))):
+            self.asked.setdefault(asked, told)
+        return told
+
+
+def _asked_by_user(frame: Any) -> bool:
+    """Whether it is a model's own code that branches, and not a function of torch's, which JAX has a word for."""
+    while frame is not None and frame.f_code.co_filename.startswith(OF_SYMBOLS):
+        frame = frame.f_back
+    return frame is not None and not frame.f_code.co_filename.startswith((TORCH, HERE, "<frozen"))
+
+
+@dataclass
+class Sizes:
+    """The sizes of one trace.
+
+    called: our symbols, by torch's. expressions: by their text. given: the input that brought a symbol, and which
+    dimension of it that is. example: what the symbols are in the example. fixed: parts of inputs' shapes that have to
+    be as they are. numbers: what an expression is in the example, once the symbols are settled.
+    """
+
+    env: _Env = field(default_factory=_Env)
+    called: dict[Any, Any] = field(default_factory=dict)
+    expressions: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, tuple[Val, int]] = field(default_factory=dict)
+    example: dict[Any, int] = field(default_factory=dict)
+    fixed: list[tuple[Val, str, Any]] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def of(self, value: Any) -> Any:
+        """A plain number, or the expression of a symbolic one; symbols are called in the order in which they come."""
+        if not isinstance(value, SYMBOLIC):
+            return value
+        expression = value.node.expr
+        if expression.is_number:
+            return int(expression) if isinstance(value, torch.SymInt) else float(expression)
+        renamed = self._renamed(expression)
+        text = _text(renamed)
+        self.expressions[text] = renamed
+        return Sym(text)
+
+    def _renamed(self, expression: Any) -> Any:
+        for symbol in sorted(expression.free_symbols, key=str):
+            self.called.setdefault(symbol, sympy.Symbol(f"s{len(self.called)}", integer=True, positive=True))
+        return expression.xreplace(self.called)
+
+    def enter(self, val: Val, shape: tuple[int, ...], dynamic: Container[int], raised: bool) -> None:
+        """An input of the model, whose sizes in the example are `shape`; raised: whether a batch of one is another."""
+        still = [i for i in range(len(shape)) if i not in dynamic or (i == 0 and shape[0] == 1 and not raised)]
+        if still and still == list(range(still[0], len(shape))):
+            self.fixed.append((val, f"[{still[0]}:]" if still[0] else "", shape[still[0] :]))
+        else:
+            self.fixed += [(val, f"[{i}]", shape[i]) for i in still]
+        for i, size in enumerate(val.shape):
+            if isinstance(size, Sym):
+                self.given[size.text] = val, i
+                self.example[self.expressions[size.text]] = shape[i]
+
+    def settled(self) -> Callable[[Any], Any]:
+        """What a size is in the end: symbols that turned out to be equal, or a number, are called alike everywhere."""
+        first: dict[Any, Any] = {}
+        settled = {}
+        for symbol, ours in self.called.items():
+            now = self.env.replace(symbol)
+            settled[ours] = first.setdefault(now, ours) if now.is_symbol else now.xreplace(self.called)
+        same = {text: expression.xreplace(settled) for text, expression in self.expressions.items()}
+        self.numbers = {_text(e): int(e.xreplace(self.example)) for e in same.values() if not e.is_number}
+
+        def number(value: Any) -> Any:
+            if not isinstance(value, Sym):
+                return value
+            expression = same[value.text]
+            return int(expression) if expression.is_number else Sym(_text(expression))
+
+        return number
+
+    # what was decided by them
+
+    def _decided(self) -> list[Any]:
+        """What held of the sizes; what follows from a size's being a certain number is left out."""
+        found: list[Any] = []
+        for asked, told in self.env.asked.items():
+            if isinstance(told, bool) or told in (sympy.true, sympy.false):
+                held = asked if told else sympy.Not(asked)
+            else:
+                held = sympy.Eq(asked, told)
+            found += sympy.And.make_args(self._renamed(held).replace(ToFloat, lambda size: size))
+        known = {held.lhs: held.rhs for held in found if isinstance(held, sympy.Eq) and held.rhs.is_number}
+        rest = [held for held in found if held.xreplace(known) != sympy.true]
+        return [*(sympy.Eq(size, number) for size, number in known.items()), *rest]
+
+    def like_the_example(self) -> bool:
+        """Whether all of it holds in the example too, whose batch of one may have been another on the way."""
+        return all(held.xreplace(self.example) == sympy.true for held in self._decided())
+
+    def conditions(self, texts: dict[int, str]) -> list[Condition]:
+        """What has to hold, as Python; texts: how inputs are written, by the values' ids."""
+        found = [
+            Condition(f"{texts[id(val)]}.shape{part} == {size}", f"{texts[id(val)]}.shape{part} != {size}")
+            for val, part, size in self.fixed
+            if id(val) in texts
+        ]
+
+        def place(symbol: re.Match[str]) -> str:
+            val, dim = self.given[symbol[0]]
+            return f"{texts[id(val)]}.shape[{dim}]"
+
+        for held in self._decided():
+            known = [self.given.get(symbol.name) for symbol in held.free_symbols]
+            if all(at is not None and id(at[0]) in texts for at in known):
+                holds, fails = (NAME.sub(place, _text(e)) for e in (held, sympy.Not(held)))
+                found.append(Condition(holds, fails))
+        return list(dict.fromkeys(found))
 
 
 class _Printer(PythonPrinter):
@@ -25,10 +174,19 @@ class _Printer(PythonPrinter):
     def _print_TruncToInt(self, expr: Any) -> str:
         return f"int({self._print(expr.args[0])})"
 
+    _print_floor = _print_FloorToInt  # sympy's own
+    _print_ceiling = _print_CeilToInt
+
+    def _print_ToFloat(self, expr: Any) -> str:
+        return str(self._print(expr.args[0]))
+
+    def _print_Float(self, expr: Any) -> str:
+        return repr(float(expr))
+
     def _helper_sqrt(self, expr: Any) -> str:
         return f"(({self._print(expr)}) ** 0.5)"
 
 
-def text(expression: Any) -> str:
+def _text(expression: Any) -> str:
     """The expression, which may round quotients and take roots."""
     return str(_Printer().doprint(expression))
