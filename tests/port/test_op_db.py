@@ -134,7 +134,7 @@ def test_port(op, dtype, x64, monkeypatch):
             model = OneCall(op.op, ((sample.input, *sample.args), sample.kwargs))
             inputs = [model.leaves[i] for i in model.places]
             try:
-                made = port.convert(model, tuple(inputs), dynamic_shapes=False)
+                made = port.convert(model, tuple(inputs))
             except port.PortError as error:  # a sample whose result has as many numbers as its numbers say
                 if "needs a tensor's numbers" in str(error) or "depends on a tensor's numbers" in str(error):
                     continue

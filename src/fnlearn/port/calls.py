@@ -16,6 +16,7 @@ from fnlearn.port.graph import Inst, Val, Where, mapped
 from fnlearn.port.names import identifier
 
 __all__ = [
+    "COUNTED",
     "DATA_DEPENDENT",
     "HERE",
     "NORM_ARGUMENTS",
@@ -60,6 +61,7 @@ def api_name(func: Any) -> str:
     return name.removesuffix(".__get__")
 
 
+COUNTED = ("chunk", "split", "unsafe_chunk", "unsafe_split")  # another number of parts has too few names in the text
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
 UPDATES = ("F.batch_norm", "F.instance_norm")
 NORM_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias")

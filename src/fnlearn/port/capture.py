@@ -232,6 +232,8 @@ class _Recorder(TorchFunctionMode):
         args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
         args, kwargs = calls.known_bounds((args, kwargs), lambda: self._place(where))
         before = self.frozen((args, kwargs), where)
+        if calls.functional(name) == "squeeze":
+            self.sizes.keep(args[0] if args else kwargs["input"], (args[1:], kwargs.get("dim", ())))
         if name in RECURRENT and self.lengths is not None:
             before = before[0], before[1] | {"lengths": self._val(self.lengths, where)}
         tensors = [leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
@@ -239,7 +241,7 @@ class _Recorder(TorchFunctionMode):
         if row_of(calls.functional(name)) is None and not name.endswith("__set__"):
             return self._record_parts(name, func, (args, kwargs), before, where)
         self.inside = True
-        with self._told(where, name):
+        with self._told(where, name), self.sizes.env.unasked(name in calls.COUNTED):
             out = calls.recurrent(args) if name in RECURRENT else func(*args, **kwargs)
         self.inside = False
         changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]

@@ -62,9 +62,36 @@ class Val:
 
 @dataclass(frozen=True)
 class Sym:
-    """A number that follows from the shapes of the inputs: an expression in their symbols."""
+    """A number that follows from the shapes of the inputs: an expression in their symbols, to be reckoned with."""
 
     text: str
+
+    def _with(self, sign: str, other: Any, turned: bool = False) -> "Sym":
+        one, two = f"({self.text})", f"({other.text})" if isinstance(other, Sym) else str(other)
+        return Sym(f"{two} {sign} {one}" if turned else f"{one} {sign} {two}")
+
+    def __add__(self, other: Any) -> "Sym":
+        return self._with("+", other)
+
+    def __radd__(self, other: Any) -> "Sym":
+        return self if other == 0 else self._with("+", other, True)
+
+    def __sub__(self, other: Any) -> "Sym":
+        return self._with("-", other)
+
+    def __rsub__(self, other: Any) -> "Sym":
+        return self._with("-", other, True)
+
+    def __mul__(self, other: Any) -> "Sym":
+        return self._with("*", other)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Any) -> "Sym":
+        return self._with("//", other)
+
+    def __neg__(self) -> "Sym":
+        return self * -1
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def _rank(a: Any) -> str:
         return "jnp.linalg.matrix_rank(A)"
     values = "jnp.abs(jnp.linalg.eigvalsh(A))" if a.hermitian else "jnp.linalg.svd(A, compute_uv=False)"
     if a.least is None and a.rtol is None:  # torch's own default
-        a.rtol = max(a.A.shape[-2:]) * torch.finfo(getattr(torch, a.A.dtype)).eps
+        a.rtol = a.A.shape[-1] * torch.finfo(getattr(torch, a.A.dtype)).eps
     least = "jnp.asarray(least)[..., None]" if a.least is not None else "0.0"
     if a.rtol is not None:
         least = f"jnp.maximum({least}, jnp.asarray(rtol)[..., None] * {values}.max(-1, keepdims=True, initial=0))"

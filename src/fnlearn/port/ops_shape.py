@@ -112,6 +112,9 @@ def _split(a: Any) -> str:
     size, total = a.split_size_or_sections, a.tensor.shape[a.dim]
     if isinstance(size, tuple | list):
         a.at = tuple(sum(size[: i + 1]) for i in range(len(size) - 1))
+    elif isinstance(size, Sym) or isinstance(total, Sym):
+        a.size, a.total = size, total
+        return "jnp.split(tensor, [*range(size, total, size)], axis=dim)"
     elif total == size:
         return "(tensor,)"
     elif total % size == 0:
@@ -126,7 +129,12 @@ row("split split_with_sizes", "tensor, split_size_or_sections, dim=0", _split)
 
 def _chunk(a: Any) -> str:
     total = a.input.shape[a.dim]
-    size = -(-total // a.chunks)
+    size = (total + (a.chunks - 1)) // a.chunks
+    if isinstance(size, Sym) and a.chunks == 2:
+        return "jnp.array_split(input, 2, axis=dim)"
+    if isinstance(size, Sym):
+        a.size, a.total = size, total
+        return "jnp.split(input, [*range(size, total, size)], axis=dim)"
     a.at = a.chunks if total % a.chunks == 0 else tuple(range(size, total, size))
     return "jnp.split(input, at, axis=dim)"
 
@@ -258,7 +266,7 @@ row("msort", "input", lambda a: "jnp.sort(input, axis=0)" if ndim(a.input) else 
 
 def _diagonal_scatter(a: Any) -> str:
     a.rows, a.columns = max(-a.offset, 0), max(a.offset, 0)
-    a.length = min(a.input.shape[a.dim1] - a.rows, a.input.shape[a.dim2] - a.columns)
+    a.length = a.src.shape[-1]
     a.pair = (a.dim1, a.dim2)
     at = "..., jnp.arange(length) + rows, jnp.arange(length) + columns"
     return f"jnp.moveaxis(jnp.moveaxis(input, pair, (-2, -1)).at[{at}].set(src), (-2, -1), pair)"

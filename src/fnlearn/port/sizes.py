@@ -3,7 +3,8 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,13 @@ class _Env(ShapeEnv):
         if asked.free_symbols and (not sym_node.is_bool() or _asked_by_user(sys._getframe(1))):
             self.asked.setdefault(asked, told)
         return told
+
+    @contextmanager
+    def unasked(self, forget: bool) -> Iterator[None]:
+        """What is asked meanwhile is forgotten, where it is to be."""
+        before = dict(self.asked) if forget else None
+        yield
+        self.asked = self.asked if before is None else before
 
 
 def _asked_by_user(frame: Any) -> bool:
@@ -99,6 +107,13 @@ class Sizes:
             if isinstance(size, Sym):
                 self.given[size.text] = val, i
                 self.example[self.expressions[size.text]] = shape[i]
+
+    def keep(self, tensor: torch.Tensor, dims: Any) -> None:
+        """Dimensions that a squeeze leaves where they are, since torch takes no symbol to be one."""
+        for dim in torch.utils._pytree.tree_leaves(dims):
+            size = tensor.shape[dim]
+            if isinstance(size, SYMBOLIC):
+                self.env.asked.setdefault(sympy.Eq(size.node.expr, 1), False)
 
     def settled(self) -> Callable[[Any], Any]:
         """What a size is in the end: symbols that turned out to be equal, or a number, are called alike everywhere."""
