@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, StatelessSymbolicContext
 from torch.nn.utils.stateless import _reparametrize_module
@@ -41,13 +42,15 @@ Dims = Container[int]  # which of an input's dimensions are symbols
 class Trace:
     """A recorded call of a model: the root's `Inst`, and how the source calls sizes.
 
-    sizes: names of symbolic sizes by (module call, expression). held: every tensor the model holds, by path.
+    sizes: names of symbolic sizes by (module call, expression). expressions: sizes as sympy has them, by their text.
+    held: every tensor the model holds, by path.
     conditions: what has to hold of the inputs' sizes. shapes: those of all values, with the example's numbers.
     like_the_example: whether the conditions hold of the example.
     """
 
     root: Inst
     sizes: dict[tuple[int, str], str]
+    expressions: dict[str, Any]
     held: dict[str, tuple[str, torch.Tensor]]
     conditions: list[Condition]
     shapes: list[tuple[int, ...]]
@@ -75,12 +78,14 @@ def trace(
     inputs = torch.utils._pytree.tree_map(given, (args, dict(kwargs)))
     state = _reparametrize_module(module, recorder.state)
     with torch.enable_grad(), patched(recorder), packed.kept_padded(recorder.place), fake_mode, state:
-        with recorder:
+        with enable_python_dispatcher(), recorder:
             out = module(*inputs[0], **inputs[1])
         packed.refuse(out, "the model returns")
         shapes = recorder.settle_sizes()
     conditions = sizes.conditions(calls.entered(recorder.root.args))
-    return Trace(recorder.root, recorder.names, recorder.held, conditions, shapes, sizes.like_the_example())
+    return Trace(
+        recorder.root, recorder.names, sizes.expressions, recorder.held, conditions, shapes, sizes.like_the_example()
+    )
 
 
 class _Recorder(TorchFunctionMode):

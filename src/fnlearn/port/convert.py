@@ -161,7 +161,15 @@ def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any
     if isinstance(dynamic_shapes, Mapping):
         sizes = _named_sizes(root, dynamic_shapes) | sizes
     least = LEAST if scan is None else 2 if scan else math.inf
-    source, stacked = program(root, evaluation, sizes, _conditions(train, evaluation), least, reason)
+    source, stacked = program(
+        root,
+        evaluation,
+        sizes,
+        train.expressions | evaluation.expressions,
+        _conditions(train, evaluation),
+        least,
+        reason,
+    )
     inputs = equivalence.Inputs(given, dict(kwargs or {}))
     return Port(source, *_weights(evaluation), imported(source, "model"), module, inputs, reason, stacked)
 
@@ -190,6 +198,13 @@ def _modes(
         return trace(module, args, kwargs, True, dims, raised), evaluation, ""
     except PortError as error:
         return evaluation, evaluation, str(error)
+    except Exception:  # what can't be ported may show only where sizes are numbers
+        if not isinstance(dims, tuple):
+            try:
+                trace(module, args, kwargs, True, (), False)
+            except PortError as error:
+                return evaluation, evaluation, str(error)
+        raise
 
 
 def _with_batch(

@@ -150,8 +150,10 @@ def worked_out(text: str) -> ast.expr:
 
 
 def _opposite(term: ast.expr) -> ast.expr | None:
-    """The product without its sign, where it has one."""
+    """The number or product without its sign, where it has one."""
     match term:
+        case ast.UnaryOp(ast.USub(), ast.Constant() as number):
+            return number
         case ast.BinOp(ast.UnaryOp(ast.USub(), ast.Constant(1)), ast.Mult(), size):
             return size
         case ast.BinOp(ast.UnaryOp(ast.USub(), number), ast.Mult(), size):

@@ -262,13 +262,15 @@ class _Body:
         ends = (self._returned, self._new_buffers)
         function.writes = function.writes or self._new_buffers is not None
         expressions = [e for e in (*(s.whole for s in self.statements), *ends) if e is not None]
-        expressions = [Sizes(self.arguments).visit(e) for e in expressions]
+        sizes = Sizes(self.arguments, self.model.expressions, self._size_name)
+        expressions = [sizes.visit(e) for e in expressions]
+        self.size_local = sizes.local
         for statement, expression in zip(self.statements, expressions, strict=False):
             statement.whole = expression
         self._returned = expressions[len(self.statements)]
         if self._new_buffers is not None:
             self._new_buffers = expressions[-1]
-        self._place_sizes(expressions)
+        self._place_sizes([*expressions, *self.size_local.values()])
         used = {id(v) for e in expressions for v in vals(e)} | {id(v) for v, _ in self.size_at.values()}
         function.arguments = [(name, val) for name, val in self.arguments if id(val) in used]
         self._find_foreign(expressions)
@@ -383,13 +385,20 @@ class _Body:
         self.size_names: dict[str, str] = {}
         self.size_at: dict[str, tuple[Val, int]] = {}
         for symbol in found:
+            name = self._size_name(symbol)
+            if symbol in self.size_local:
+                self.size_names[symbol] = identifier(name)
+                continue
             place = self._place_of(symbol)
             self.size_at[symbol] = place
-            name = next((self.model.sizes[(s, symbol)] for s in self.scopes if (s, symbol) in self.model.sizes), "")
             if not name and self._rebound(place[0]):
                 name = LETTERS.get(len(place[0].shape), "n")[place[1] : place[1] + 1] or f"size_{place[1]}"
             if name:
                 self.size_names[symbol] = identifier(name)
+
+    def _size_name(self, symbol: str) -> str:
+        """What the source calls a size."""
+        return next((self.model.sizes[(s, symbol)] for s in self.scopes if (s, symbol) in self.model.sizes), "")
 
     def _rebound(self, argument: Val) -> bool:
         """Whether an argument's name is taken by another value on the way, and its shape out of reach from there on."""
@@ -409,8 +418,10 @@ class _Body:
         lines: list[tuple[ast.stmt, Where]] = []
         groups: dict[int, list[tuple[int, str]]] = {}
         for symbol, name in list(self.size_names.items()):
-            val, dim = self.size_at[symbol]
             self.size_names[symbol] = names.fixed(name)
+            if symbol in self.size_local:
+                continue
+            val, dim = self.size_at[symbol]
             groups.setdefault(id(val), []).append((dim, self.size_names[symbol]))
         by_id = {id(v): v for v, _ in self.size_at.values()}
         for key, dims in groups.items():
@@ -425,6 +436,9 @@ class _Body:
                 whole = last + 1 == len(val.shape)
                 text = f"{targets} = {source}.shape" + ("" if whole else f"[:{last + 1}]")
             lines.append((ast.parse(text).body[0], Where()))
+        for symbol, size in self.size_local.items():
+            target = ast.Name(self.size_names[symbol], ast.Store())
+            lines.append((ast.Assign([target], self._finished(size, names), lineno=0), Where()))
         return lines
 
     def _key_lines(self, expressions: list[ast.expr], names: Names) -> list[tuple[ast.stmt, Where]]:

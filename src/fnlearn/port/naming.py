@@ -1,9 +1,14 @@
 """Which name stands for which value in a function's text."""
 
 import ast
+import copy
 import re
+from collections.abc import Callable
 from typing import Any
 
+import sympy  # type: ignore[import-untyped]
+
+from fnlearn.port import sizes
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import below, hole, vals, worked_out
 from fnlearn.port.graph import Sym, Val
@@ -11,6 +16,7 @@ from fnlearn.port.names import identifier
 
 __all__ = ["STOP", "DtypesOfArguments", "Named", "Names", "Sizes"]
 
+SHORT = 12  # characters of a size that needs no name
 OF_RECURRENT = re.compile(r"(weight|bias)_[ih][hr]_l\d+(_reverse)?")  # names of a recurrent network's weights
 
 
@@ -177,15 +183,77 @@ class Names:
 
 
 class Sizes(ast.NodeTransformer):
-    """Sizes that no argument has, by the symbols they follow from."""
+    """Sizes that no argument has, by those that arguments have, and by what the source calls parts of them.
 
-    def __init__(self, arguments: list[tuple[str, Val]]):
+    local: what the source has names for, in the order in which one follows from another.
+    """
+
+    def __init__(self, arguments: list[tuple[str, Val]], expressions: dict[str, Any], named: Callable[[str], str]):
         self.there = {size.text for _, val in arguments for size in val.shape if isinstance(size, Sym)}
+        self.expressions, self.named = expressions, named
+        self.texts = {ast.unparse(ast.parse(text, mode="eval")): text for text in expressions}
+        self.local: dict[str, ast.expr] = {}
+        self.done: dict[str, ast.expr] = {}
 
     def visit_Name(self, name: ast.Name) -> ast.expr:
         """A size as it is, or worked out."""
         text = getattr(name, "sym", None)
-        return name if text is None or text in self.there or text.isidentifier() else worked_out(text)
+        if text is None or text in self.there or text.isidentifier():
+            return name
+        return self._worked_out(ast.parse(text, mode="eval").body)
+
+    def _worked_out(self, tree: ast.expr) -> ast.expr:
+        """What sympy knows of a text, and of the parts of what was reckoned with it."""
+        text = self.texts.get(ast.unparse(tree))
+        if text is not None:
+            return self._known(text)
+        for field, part in ast.iter_fields(tree):
+            if isinstance(part, ast.expr):
+                setattr(tree, field, self._worked_out(part))
+            elif isinstance(part, list):
+                setattr(tree, field, [self._worked_out(p) if isinstance(p, ast.expr) else p for p in part])
+        return tree
+
+    def _known(self, text: str) -> ast.expr:
+        if text in self.there or text.isidentifier():
+            return _size(text)
+        if text not in self.done:
+            made = self._by_others(text)
+            if self.named(text) and len(ast.unparse(made)) > SHORT:
+                self.local[text] = made
+                made = _size(text)
+            self.done[text] = made
+        return copy.deepcopy(self.done[text])
+
+    def _by_others(self, text: str) -> ast.expr:
+        """A size by those there are that it holds, the largest first."""
+        whole = self.expressions[text]
+        smaller = [t for t, e in self.expressions.items() if e.count_ops() < whole.count_ops() and not e.is_Symbol]
+        stand_ins: dict[str, str] = {}
+        for other in sorted(smaller, key=lambda t: -self.expressions[t].count_ops()):
+            if other not in self.there and not self.named(other):
+                continue
+            stand_in = sympy.Symbol(f"z{len(stand_ins)}", integer=True, positive=True)
+            changed = whole.subs(self.expressions[other], stand_in)
+            if changed != whole:
+                whole, stand_ins[stand_in.name] = changed, other
+
+        tree = worked_out(sizes.text(whole))
+        return _StandIns({name: self._known(other) for name, other in stand_ins.items()}).visit(tree)
+
+
+class _StandIns(ast.NodeTransformer):
+    def __init__(self, known: dict[str, ast.expr]):
+        self.known = known
+
+    def visit_Name(self, name: ast.Name) -> ast.expr:
+        return copy.deepcopy(self.known.get(name.id, name))
+
+
+def _size(text: str) -> ast.Name:
+    name = ast.Name("_", ast.Load())
+    name.sym = text  # type: ignore[attr-defined]
+    return name
 
 
 class DtypesOfArguments(ast.NodeTransformer):

@@ -41,6 +41,11 @@ def patched(recorder: Any) -> Iterator[None]:
     def hinted(mask: Any, is_causal: bool | None = None, size: int | None = None) -> bool:
         return is_causal is True  # torch compares the mask's numbers; the mask is used in either case
 
+    def unnested(*_: Any) -> bool:  # torch may leave out what is padding, if its mask's numbers say that it can
+        return False
+
+    aligned = torch._nested_tensor_from_mask_left_aligned
+    torch._nested_tensor_from_mask_left_aligned = unnested  # type: ignore[assignment]
     transformer = torch.nn.modules.transformer
     detect = transformer._detect_is_causal_mask
     transformer._detect_is_causal_mask = hinted
@@ -54,6 +59,7 @@ def patched(recorder: Any) -> Iterator[None]:
         yield
     finally:
         builtins.len = length
+        torch._nested_tensor_from_mask_left_aligned = aligned
         torch._C._set_mkldnn_enabled(onednn)
         transformer._detect_is_causal_mask = detect
         torch.nn.Module.__call__ = original  # type: ignore[method-assign]

@@ -40,6 +40,7 @@ def program(
     root: Inst,
     trace: Trace,
     sizes: dict[tuple[int, str], str],
+    expressions: dict[str, Any],
     conditions: Mapping[Condition, str],
     scan: float,
     no_training: str = "",
@@ -54,7 +55,8 @@ def program(
     buffers = [path for path, (kind, _) in trace.held.items() if kind != "param"]
     literals = _literals(trace)
     buffers = [path for path in buffers if path not in literals]
-    model = Model(sizes, _roots(root), params, buffers, {path: name for path, (name, _) in literals.items()}, scan)
+    names = {path: name for path, (name, _) in literals.items()}
+    model = Model(sizes, expressions, _roots(root), params, buffers, names, scan)
     functions: list[Function] = []
     for level in _levels(root):
         built = [build(inst, model) for inst in level]

@@ -1,5 +1,6 @@
 """Symbolic sizes: what they are called, what was decided by them, and their text as Python that needs no import."""
 
+import ast
 import os
 import re
 import sys
@@ -15,9 +16,10 @@ from torch.utils._sympy.functions import IntTrueDiv, ToFloat
 from torch.utils._sympy.printers import PythonPrinter
 
 from fnlearn.port.calls import HERE, TORCH
+from fnlearn.port.expression import worked_out
 from fnlearn.port.graph import Sym, Val
 
-__all__ = ["SYMBOLIC", "Condition", "Sizes"]
+__all__ = ["SYMBOLIC", "Condition", "Sizes", "text"]
 
 SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 OF_SYMBOLS = (torch.__file__, os.path.join(TORCH, "fx", "experimental"))  # torch's own code of symbols
@@ -58,6 +60,8 @@ class _Env(ShapeEnv):
 def _asked_by_user(frame: Any) -> bool:
     """Whether it is a model's own code that branches, and not a function of torch's, which JAX has a word for."""
     while frame is not None and frame.f_code.co_filename.startswith(OF_SYMBOLS):
+        if frame.f_code.co_name == "_assert":  # which a model calls through us
+            return True
         frame = frame.f_back
     return frame is not None and not frame.f_code.co_filename.startswith((TORCH, HERE, "<frozen"))
 
@@ -87,9 +91,9 @@ class Sizes:
         if expression.is_number:
             return int(expression) if isinstance(value, torch.SymInt) else float(expression)
         renamed = self._renamed(expression)
-        text = _text(renamed)
-        self.expressions[text] = renamed
-        return Sym(text)
+        written = text(renamed)
+        self.expressions[written] = renamed
+        return Sym(written)
 
     def _renamed(self, expression: Any) -> Any:
         for symbol in sorted(expression.free_symbols, key=str):
@@ -122,14 +126,16 @@ class Sizes:
         for symbol, ours in self.called.items():
             now = self.env.replace(symbol)
             settled[ours] = first.setdefault(now, ours) if now.is_symbol else now.xreplace(self.called)
-        same = {text: expression.xreplace(settled) for text, expression in self.expressions.items()}
-        self.numbers = {_text(e): int(e.xreplace(self.example)) for e in same.values() if not e.is_number}
+        same = {written: expression.xreplace(settled) for written, expression in self.expressions.items()}
+        sizes = [e for e in same.values() if isinstance(e, sympy.Expr) and not e.is_number]
+        self.expressions = {text(size): size for size in sizes}
+        self.numbers = {written: int(size.xreplace(self.example)) for written, size in self.expressions.items()}
 
         def number(value: Any) -> Any:
             if not isinstance(value, Sym):
                 return value
             expression = same[value.text]
-            return int(expression) if expression.is_number else Sym(_text(expression))
+            return int(expression) if expression.is_number else Sym(text(expression))
 
         return number
 
@@ -167,7 +173,7 @@ class Sizes:
         for held in self._decided():
             known = [self.given.get(symbol.name) for symbol in held.free_symbols]
             if all(at is not None and id(at[0]) in texts for at in known):
-                holds, fails = (NAME.sub(place, _text(e)) for e in (held, sympy.Not(held)))
+                holds, fails = (NAME.sub(place, ast.unparse(worked_out(text(e)))) for e in (held, sympy.Not(held)))
                 found.append(Condition(holds, fails))
         return list(dict.fromkeys(found))
 
@@ -202,6 +208,6 @@ class _Printer(PythonPrinter):
         return f"(({self._print(expr)}) ** 0.5)"
 
 
-def _text(expression: Any) -> str:
+def text(expression: Any) -> str:
     """The expression, which may round quotients and take roots."""
     return str(_Printer().doprint(expression))
