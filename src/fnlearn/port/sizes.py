@@ -42,10 +42,16 @@ class _Env(ShapeEnv):
         self.asked: dict[Any, Any] = {}
 
     def evaluate_sym_node(self, sym_node: Any, *args: Any, **kwargs: Any) -> Any:
-        """What a size is, or whether something is true of it: what is recorded from here on holds for that alone."""
+        """What a size is, or whether something is true of it: what is recorded from here on holds for that alone.
+
+        Torch's own functions ask often; where no size could turn out to be another or a number, the example answers.
+        """
         asked = sym_node.expr
+        own = not sym_node.is_bool() or _asked_by_user(sys._getframe(1))
+        if not own and sym_node.hint is not None and not _equates(asked):
+            return sympy.sympify(sym_node.hint)
         told = super().evaluate_sym_node(sym_node, *args, **kwargs)
-        if asked.free_symbols and (not sym_node.is_bool() or _asked_by_user(sys._getframe(1))):
+        if own and asked.free_symbols:
             self.asked.setdefault(asked, told)
         return told
 
@@ -55,6 +61,10 @@ class _Env(ShapeEnv):
         before = dict(self.asked) if forget else None
         yield
         self.asked = self.asked if before is None else before
+
+
+def _equates(asked: Any) -> bool:
+    return isinstance(asked, sympy.Eq | sympy.Ne) and (asked.lhs.is_Symbol or asked.rhs.is_Symbol)
 
 
 def _asked_by_user(frame: Any) -> bool:
