@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -52,16 +53,16 @@ def record(
     answers["draws otherwise"] = torch_side.draws_otherwise(module, calls[0])
     asked, _ = torch_side.answerable(module, calls, dtypes, modes)
     for request in dict.fromkeys([*asked, *(request.wide for request in asked)]):
-        narrow = request.dtype == request.seen != "float64"
+        same = request.dtype == request.seen
         for what, of in (("out", None), ("grad", None), ("loss", loss)):
             if what != "loss" or loss is not None:
                 given = (module, calls, request, what != "out", of, constant)
                 answers[torch_side.key(request, what)] = torch_side.answer(*given)
-                if narrow:
-                    answers[torch_side.key(request, f"rounding {what}")] = torch_side.answer_rounding(*given)
+                if same:
+                    _keep(answers, request, f"rounding {what}", torch_side.answer_rounding(*given))
         answers[torch_side.key(request, "layers")] = torch_side.layers(module, calls, request)
-        if narrow:
-            answers[torch_side.key(request, "rounding layers")] = torch_side.layers_rounding(module, calls, request)
+        if same:
+            _keep(answers, request, "rounding layers", torch_side.layers_rounding(module, calls, request))
     if run is not None:
         answers |= _of_run(module, Run(*run), dtypes)
     import torch
@@ -80,10 +81,14 @@ def _of_run(module: Any, run: Run, dtypes: Sequence[str]) -> dict[str, Any]:
         for computed in dict.fromkeys((dtype, "float64")):
             key = torch_side.key(Request(0, computed, dtype, True), "run")
             answers[key] = torch_side.run(module, run, computed, dtype)
-        if dtype != "float64":
-            key = torch_side.key(Request(0, dtype, dtype, True), "rounding run")
-            answers[key] = torch_side.run_rounding(module, run, dtype)
+        _keep(answers, Request(0, dtype, dtype, True), "rounding run", torch_side.run_rounding(module, run, dtype))
     return answers
+
+
+def _keep(answers: dict[str, Any], request: Request, what: str, errors: Any) -> None:
+    """Errors by rounding; in float64 most modules have none."""
+    if request.dtype != "float64" or any(jax.tree.leaves(errors)):
+        answers[torch_side.key(request, what)] = errors
 
 
 def load(path: str | os.PathLike[str]) -> Recording:

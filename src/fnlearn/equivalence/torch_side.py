@@ -15,6 +15,7 @@ import numpy as np
 
 from fnlearn.equivalence.asked import Call, Request, arguments, cotangent, has_x64, plain, requests
 from fnlearn.equivalence.draws import Draw, drawn
+from fnlearn.equivalence.widened import widened
 from fnlearn.optim import torch_state
 from fnlearn.tree import as_numpy, flatten
 
@@ -267,34 +268,47 @@ def answer_rounding(
     """By how much rounding may change an answer of `answer`."""
     what = key(request, f"rounding {_what(gradients, loss)}")
     parts = lambda r, probe=0: without_draws(answer(module, calls, r, gradients, loss, constant, probe))  # noqa: E731
-    return _rounding(module, what, lambda: parts(request.wide), lambda probe: parts(request, probe))
+    return _rounding(module, what, request.dtype, lambda: parts(request.wide), lambda probe: parts(request, probe))
 
 
 def layers_rounding(module: Any, calls: Sequence[Call], request: Request) -> Any:
     """The same of `layers`: a tree for each event."""
     trees = lambda r, probe=0: [event.tree for event in layers(module, calls, r, probe)[0]]  # noqa: E731
     what = key(request, "rounding layers")
-    return _rounding(module, what, lambda: trees(request.wide), lambda probe: trees(request, probe))
+    return _rounding(module, what, request.dtype, lambda: trees(request.wide), lambda probe: trees(request, probe))
 
 
 def run_rounding(module: Any, asked: Run, dtype: str) -> Any:
     """The same of `run`."""
     request = Request(0, dtype, dtype, True)
     whole = lambda computed, probe=0: run(module, asked, computed, dtype, probe)[0]  # noqa: E731
-    return _rounding(module, key(request, "rounding run"), lambda: whole("float64"), lambda probe: whole(dtype, probe))
+    what = key(request, "rounding run")
+    return _rounding(module, what, dtype, lambda: whole("float64"), lambda probe: whole(dtype, probe))
 
 
-def _rounding(module: Any, what: str, wide: Callable[[], Any], probe: Callable[[int], Any]) -> Any:
+def _rounding(module: Any, what: str, dtype: str, wide: Callable[[], Any], probe: Callable[[int], Any]) -> Any:
     """Torch's largest error over several ways to round: weights and inputs are changed by a unit in the last place.
 
     A single run's error says little where a computation is not smooth: which side of a kink a number falls on is a
-    matter of its last bit.
+    matter of its last bit. In float64 only what a module rounds to a narrower dtype itself is an error; None where it
+    is known that there is nothing of the kind.
     """
     if isinstance(module, Recording):
-        return module.answer(what)
-    exact = wide()
-    errors = [jax.tree.map(_error, probe(i), exact) for i in range(1, PROBES + 1)]
+        return module.answers.get(what) if dtype == "float64" else module.answer(what)
+    if dtype != "float64":
+        exact = wide()
+        errors = [jax.tree.map(_error, probe(i), exact) for i in range(1, PROBES + 1)]
+    else:
+        errors = [_of_narrow_parts(probe, 0)]
+        if any(jax.tree.leaves(errors)):
+            errors += [_of_narrow_parts(probe, i) for i in range(1, PROBES + 1)]
     return jax.tree.map(lambda *of: max(of), *errors)
+
+
+def _of_narrow_parts(probe: Callable[[int], Any], i: int) -> Any:
+    with widened():
+        exact = probe(i)
+    return jax.tree.map(_error, probe(i), exact)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -386,14 +400,15 @@ def _read(value: Any) -> np.ndarray:
 
 
 def _nudged(x: Any, probe: int) -> Any:
-    """A tensor whose numbers are up to a unit in the last place away."""
+    """A tensor whose numbers are up to a unit in the last place away; those of float64 to one of float32."""
     import torch
 
     if not probe or not x.is_floating_point():
         return x
     source = torch.Generator().manual_seed(probe)
     steps = torch.randint(-1, 2, x.shape, generator=source, dtype=torch.float64)
-    return (x.detach().double() * (1 + steps * torch.finfo(x.dtype).eps)).to(x.dtype)
+    eps = max(torch.finfo(x.dtype).eps, torch.finfo(torch.float32).eps)
+    return (x.detach().double() * (1 + steps * eps)).to(x.dtype)
 
 
 def _prepared(module: Any, request: Request, probe: int) -> Any:

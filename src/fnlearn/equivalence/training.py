@@ -70,10 +70,11 @@ def training(
         found.curves[f"{dtype}.loss"] = theirs["loss"][""].tolist(), mine["loss"][""].tolist()
         rounding = functools.cache(functools.partial(torch_side.run_rounding, both.module, asked, dtype))
         near = {part: NEAR * _size(part, theirs[part], start) for part in theirs}
+        same = True
         for part, atol in near.items():
-            again = lambda part=part, rounding=rounding: rounding()[part]  # noqa: E731
-            found.compare(f"{dtype}.{part}", theirs[part], mine[part], wide and wide[part], atol, again)
-        if exact and not found.problems and (parting := _parting(theirs, mine, near)):
+            again = lambda part=part, rounding=rounding: (of := rounding()) and of[part]  # noqa: E731
+            same &= found.compare(f"{dtype}.{part}", theirs[part], mine[part], wide and wide[part], atol, again)
+        if exact and not same and not found.problems and (parting := _parting(theirs, mine, near)):
             step, part = parting
             late = "" if step == 0 else ", or data in another order, or a state that was lost between steps"
             found.first = f"step {step + 1}, {part}"

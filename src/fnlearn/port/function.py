@@ -108,7 +108,7 @@ class _Body:
         if op.stopped:
             expression = _stopped(expression)
         if isinstance(expression, ast.expr):
-            expression = DtypesOfArguments(self.arguments).visit(expression)
+            expression = DtypesOfArguments(self.arguments, self.inst).visit(expression)
         if row.random and draws(op):
             with_key(expression)
         statement = Statement(op.outs, op.where)

@@ -11,7 +11,7 @@ import sympy  # type: ignore[import-untyped]
 from fnlearn.port import sizes
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import below, hole, vals, worked_out
-from fnlearn.port.graph import Sym, Val
+from fnlearn.port.graph import Inst, Sym, Val
 from fnlearn.port.names import identifier
 
 __all__ = ["STOP", "DtypesOfArguments", "Named", "Names", "Sizes"]
@@ -257,10 +257,13 @@ def _size(text: str) -> ast.Name:
 
 
 class DtypesOfArguments(ast.NodeTransformer):
-    """A dtype that the source gives, as that of the first argument that has it."""
+    """A dtype that the source gives, as that of the first argument that has it, or else of the first parameter."""
 
-    def __init__(self, arguments: list[tuple[str, Val]]):
-        self.of = {val.dtype: val for _, val in reversed(arguments) if val.kind == "value"}
+    def __init__(self, arguments: list[tuple[str, Val]], inst: Inst):
+        start = f"{inst.path}." if inst.path else ""
+        held = [(str(p.dtype).removeprefix("torch."), start + name) for name, p in inst.module.named_parameters()]
+        self.of = {dtype: Val((), dtype, "param", path) for dtype, path in reversed(held)}
+        self.of |= {val.dtype: val for _, val in reversed(arguments) if val.kind == "value"}
 
     def visit_Call(self, call: ast.Call) -> ast.expr:
         """A call as it is, without a cast to the dtype that a value has anyway."""
