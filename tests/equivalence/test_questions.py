@@ -11,7 +11,7 @@ import torch
 
 import fnlearn.functional as F
 from fnlearn import nn, tree
-from fnlearn.equivalence import Inputs, Pair, backward, check, first, forward, layers, pair, setup
+from fnlearn.equivalence import Inputs, Pair, backward, check, first, forward, layers, load, pair, record, setup
 
 
 def normal(*shape, seed=0):
@@ -387,3 +387,37 @@ def test_errors():
         forward(both, (normal(3, 5),), modes=["test"])
     with pytest.raises(TypeError, match="fn must be a Layer or a function"):
         pair(Perceptron(), None)  # type: ignore[arg-type]
+
+
+class Scaled(torch.nn.Module):
+    """A part that is computed in float32 in any dtype."""
+
+    def __init__(self):
+        super().__init__()
+        self.project = torch.nn.Linear(5, 4)
+
+    def forward(self, x):
+        wide = x.float()
+        return self.project((wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + 1e-6)).to(x.dtype))
+
+
+def scaled(eps, params, x):
+    wide = x.astype(jnp.float32)
+    scale = jax.lax.rsqrt((wide * wide).mean(-1, keepdims=True) + jnp.float32(eps))
+    return F.linear((wide * scale).astype(x.dtype), **params["project"])
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_float32_inside_is_a_yardstick_of_float64(kept, tmp_path):
+    torch.manual_seed(0)
+    module, x = Scaled(), (normal(6, 5),)
+    side = module
+    if kept:
+        record(tmp_path / "scaled.safetensors", module, x)
+        side = load(tmp_path / "scaled.safetensors")
+    right, wrong = (pair(side, functools.partial(scaled, eps)) for eps in (1e-6, 1e-4))
+    for ask in (forward, backward):
+        answer = ask(right, x)
+        assert answer.ok, answer
+        assert "yardstick" in {leaf.verdict for leaf in answer.leaves if leaf.dtype == "float64"}
+        assert any(leaf.dtype == "float64" for leaf in ask(wrong, x).wrong)
