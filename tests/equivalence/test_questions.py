@@ -411,7 +411,7 @@ def scaled(eps, params, x):
 def test_float32_inside_is_a_yardstick_of_float64(kept, tmp_path):
     torch.manual_seed(0)
     module, x = Scaled(), (normal(6, 5),)
-    side = module
+    side: Any = module
     if kept:
         record(tmp_path / "scaled.safetensors", module, x)
         side = load(tmp_path / "scaled.safetensors")

@@ -1,5 +1,7 @@
 """What hangs on the sizes of the inputs: it stays open, or other sizes are refused."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -78,7 +80,7 @@ def unpacks(x):
     return total
 
 
-REFUSED = {  # the function, its example, what is the same program, and what is another
+REFUSED: dict[str, Any] = {  # the function, its example, what is the same program, and what is another
     "branch": (branches, [(2, 5)], [(3, 4)], [(2, 3)], "x.shape[1] > 3, got 3"),
     "assertion": (asserts, [(2, 5)], [(2, 6)], [(2, 7)], "x.shape[1] <= 6, got 7"),
     "torch's assertion": (checks, [(2, 5)], [(3, 5)], [(2, 4)], "x.shape[1] == 5, got 4"),
@@ -112,7 +114,7 @@ def test_sizes_that_would_be_another_program_are_refused(case):
     assert said in str(error.value)
 
 
-OPEN = {
+OPEN: dict[str, Any] = {
     "batch of one": (lambda x: x.reshape(x.shape[0], 2, -1), (1, 4), (3, 6)),
     "halves": (lambda x: torch.cat(x.chunk(2, 1)[::-1], 1), (2, 6), (3, 8)),
     "chunks": (lambda x: torch.cat(x.chunk(3, 1)[::-1], 1), (2, 6), (3, 7)),
@@ -205,5 +207,5 @@ class Encoded(nn.Module):
 def test_a_dtype_that_comes_from_a_parameter():
     torch.manual_seed(0)
     module, ids = Encoded(), torch.arange(3)
-    made = port.convert(module, ids)
+    made = port.convert(module, (ids,))
     assert equivalence.forward(equivalence.pair(module, made.apply, made.params, made.buffers), (ids,)).ok
