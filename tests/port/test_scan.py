@@ -65,6 +65,36 @@ class Periodic(nn.Module):
         return x
 
 
+class Turns(nn.Module):
+    """Two kinds of blocks that take turns, and both draw."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([Dropped(torch.tanh) if i % 2 else Halved() for i in range(16)])
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Dropped(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.fc, self.drop, self.function = nn.Linear(4, 4), nn.Dropout(0.2), function
+
+    def forward(self, x):
+        return x + self.drop(self.function(self.fc(x)))
+
+
+class Halved(Dropped):
+    def __init__(self):
+        super().__init__(torch.sin)
+
+    def forward(self, x):
+        return super().forward(x) / 2
+
+
 class Numbered(nn.Module):
     """Blocks with names of their own, the last of which is another's input too."""
 
@@ -97,6 +127,7 @@ class Skips(nn.Module):
 CASES = {
     "masked": (Masked, "lambda layer, x, key: block(*layer, x, mask, train=train, key=key)"),
     "periodic": (Periodic, "lambda layer, x: narrow(layer[1], wide(layer[0], x))"),
+    "turns": (Turns, "halved(layer[0], x, train=train, key=F.split_key(key, 2)[0])"),
     "numbered": (Numbered, 'F.scan_layers(wide, [params[f"layer_{i}"] for i in range(1, 9)], x)'),
 }
 

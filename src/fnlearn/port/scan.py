@@ -224,7 +224,7 @@ def _loop(first: Sequence[Statement], carried: Val, places: list[Any], count: in
     layers = _layers(first, places, count, body)
     calls = [statement.whole for statement in first]
     random = [call for call in calls if getattr(call, "random", False)]
-    if layers is None or len(random) > 1:
+    if layers is None:
         return None
     layer, inner = (
         Val((), "", names=dict.fromkeys(body.scopes, "layer")),
@@ -239,6 +239,8 @@ def _loop(first: Sequence[Statement], carried: Val, places: list[Any], count: in
         own = len(_kinds(statement))
         tree = ast.Starred(tree, ast.Load()) if own > 1 else tree
         keywords = [ast.keyword(k.arg, Replaced(lambda val: made.get(id(val))).visit(k.value)) for k in call.keywords]
+        if len(random) > 1 and call in random:
+            _own_key(keywords, f"F.split_key(key, {len(random)})[{random.index(call)}]")
         args = [Replaced(lambda val: made.get(id(val))).visit(arg) for arg in call.args[own:]]
         made[id(statement.outs)] = ast.Call(call.func, [tree, *args], keywords)
     block = made[id(first[-1].outs)]
@@ -256,6 +258,13 @@ def _loop(first: Sequence[Statement], carried: Val, places: list[Any], count: in
         call.keywords.append(ast.keyword("key", ast.Name("key", ast.Load())))
         call.random = True  # type: ignore[attr-defined]
     return call
+
+
+def _own_key(keywords: list[ast.keyword], text: str) -> None:
+    """One of several calls of a block that draw has a key of its own."""
+    for keyword in keywords:
+        if keyword.arg == "key":
+            keyword.value = ast.parse(text, mode="eval").body
 
 
 def reads(statements: list[Statement], *others: Any) -> Counter[int]:
