@@ -169,6 +169,22 @@ def test_short_runs_are_looped_over_when_asked_for():
     assert "F.scan_layers" not in port.convert(module, inputs, scan=False).source
 
 
+def test_convolutions_are_looped_over_when_asked_for_alone():
+    torch.manual_seed(0)
+    module, inputs = nn.Sequential(*[Pictures() for _ in range(9)]), (torch.randn(2, 3, 4, 4),)
+    assert "F.scan_layers" not in port.convert(module, inputs).source
+    assert "F.scan_layers" in port.convert(module, inputs, scan=True).source
+
+
+class Pictures(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x):
+        return torch.relu(self.conv(x))
+
+
 def test_packed_parameters_give_the_same_and_come_back():
     module, inputs = example(Masked)
     made = port.convert(module, inputs)

@@ -4,12 +4,13 @@ Where the two differ in numbers alone, the number depends on `train`; where they
 two bodies.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from fnlearn.port.graph import Call, Inst, Op, Val, inlined, mapped
 
-__all__ = ["Fork", "Mode", "merge"]
+__all__ = ["Fork", "Mode", "merge", "operations"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,18 @@ class _DifferentError(Exception):
 def merge(train: Inst, evaluation: Inst) -> Inst:
     """A graph that holds for both modes, made of the one of evaluation."""
     return _inst(train, evaluation, {})
+
+
+def operations(inst: Inst) -> Iterator[Op]:
+    """All operations of a call, those inside of the calls in it and of both modes among them."""
+    for call in inst.body:
+        if isinstance(call, Fork):
+            yield from operations(call.train)
+            yield from operations(call.evaluation)
+        elif isinstance(call, Inst):
+            yield from operations(call)
+        else:
+            yield call
 
 
 def _inst(train: Inst, evaluation: Inst, same: dict[int, Val]) -> Inst:

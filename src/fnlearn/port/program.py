@@ -20,8 +20,8 @@ from fnlearn.port.capture import Trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import node
 from fnlearn.port.function import build
-from fnlearn.port.graph import Inst, Op, Sym, Val, Where, inlined, tracked, values
-from fnlearn.port.merge import Fork
+from fnlearn.port.graph import Inst, Sym, Val, Where, inlined, tracked, values
+from fnlearn.port.merge import Fork, operations
 from fnlearn.port.model import Function, Model
 from fnlearn.port.names import comment, identifier, snake_case
 from fnlearn.port.ops import row_of
@@ -108,7 +108,7 @@ def _literals(trace: Trace) -> dict[str, tuple[str, str]]:
 
 def _refuse_missing(root: Inst) -> None:
     """One error for all calls that have no row in the table of operations."""
-    calls = list(_ops(root))
+    calls = list(operations(root))
     missing = [op for op in calls if row_of(op.name) is None]
     if missing:
         told = dict.fromkeys(f"{op.name} at {op.where}, in {op.module or 'the model itself'}" for op in missing)
@@ -116,17 +116,6 @@ def _refuse_missing(root: Inst) -> None:
             f"{len(calls) - len(missing)} of {len(calls)} calls can be ported; for these there is no JAX expression "
             "(see docs/port.md for what to use instead):\n  " + "\n  ".join(told)
         )
-
-
-def _ops(inst: Inst) -> Iterator[Op]:
-    for call in inst.body:
-        if isinstance(call, Fork):
-            yield from _ops(call.train)
-            yield from _ops(call.evaluation)
-        elif isinstance(call, Inst):
-            yield from _ops(call)
-        else:
-            yield call
 
 
 def _levels(root: Inst) -> list[list[Inst]]:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from fnlearn.port.expression import Replaced, below, hole, vals
 from fnlearn.port.graph import Val, values
-from fnlearn.port.model import Model, Statement
+from fnlearn.port.merge import operations
+from fnlearn.port.model import Function, Model, Statement
 
 __all__ = ["LEAST", "reads", "scanned"]
 
@@ -41,13 +42,19 @@ def scanned(statements: list[Statement], read: Counter[int], body: Any, model: M
     while i < len(statements):
         found = [run for period in PERIODS if (run := _run(statements[i:], period, read, body))]
         count, period, loop = max(found, key=lambda run: (run[0] * run[1], -run[1]), default=(0, 0, None))
-        if loop is not None and count >= model.scan:
+        pays = model.scan < LEAST or not any(_convolves(s.callee) for s in statements[i : i + period])
+        if loop is not None and count >= model.scan and pays:
             done.append(loop)
             i += count * period
         else:
             done.append(statements[i])
             i += 1
     return done
+
+
+def _convolves(function: Function | None) -> bool:
+    """Whether a block has a convolution, which XLA's loops on a CPU make slower without compiling sooner (measured)."""
+    return function is not None and any("conv" in op.name for op in operations(function.inst))
 
 
 def _run(rest: list[Statement], period: int, read: Counter[int], body: Any) -> tuple[int, int, Statement] | None:
