@@ -262,7 +262,7 @@ class _Body:
         ends = (self._returned, self._new_buffers)
         function.writes = function.writes or self._new_buffers is not None
         expressions = [e for e in (*(s.whole for s in self.statements), *ends) if e is not None]
-        sizes = Sizes(self.arguments, self.model.expressions, self._size_name)
+        sizes = Sizes(self.arguments, self.model, self._size_name)
         expressions = [sizes.visit(e) for e in expressions]
         self.size_local = sizes.local
         for statement, expression in zip(self.statements, expressions, strict=False):

@@ -12,6 +12,7 @@ from fnlearn.port import sizes
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import below, hole, vals, worked_out
 from fnlearn.port.graph import Inst, Sym, Val
+from fnlearn.port.model import Model
 from fnlearn.port.names import identifier
 
 __all__ = ["STOP", "DtypesOfArguments", "Named", "Names", "Sizes"]
@@ -188,10 +189,9 @@ class Sizes(ast.NodeTransformer):
     local: what the source has names for, in the order in which one follows from another.
     """
 
-    def __init__(self, arguments: list[tuple[str, Val]], expressions: dict[str, Any], named: Callable[[str], str]):
+    def __init__(self, arguments: list[tuple[str, Val]], model: Model, named: Callable[[str], str]):
         self.there = {size.text for _, val in arguments for size in val.shape if isinstance(size, Sym)}
-        self.expressions, self.named = expressions, named
-        self.texts = {ast.unparse(ast.parse(text, mode="eval")): text for text in expressions}
+        self.expressions, self.texts, self.named = model.expressions, model.texts, named
         self.local: dict[str, ast.expr] = {}
         self.done: dict[str, ast.expr] = {}
 

@@ -5,12 +5,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import sympy  # type: ignore[import-untyped]
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
 from fnlearn.port.errors import PortError
 
 __all__ = ["patched"]
+
+SIMPLIFY = sympy.simplify
+
+
+def _distributed(quotient: Any) -> Any:
+    """In the place of sympy's `simplify`, which torch calls for quotients of sizes and which can take minutes."""
+    made = sympy.expand_mul(quotient, deep=False)
+    whole = not any(power.exp.is_negative for power in made.atoms(sympy.Pow))
+    return made if whole else SIMPLIFY(quotient)
 
 
 @contextmanager
@@ -51,6 +61,7 @@ def patched(recorder: Any) -> Iterator[None]:
     transformer._detect_is_causal_mask = hinted
     onednn = torch._C._get_mkldnn_enabled()
     torch._C._set_mkldnn_enabled(False)  # its recurrent networks want to know how many numbers there are
+    sympy.simplify = _distributed
     builtins.len = sized
     torch.nn.Module.__call__ = call  # type: ignore[method-assign]
     torch.autograd.Function.apply = classmethod(refused)  # type: ignore[method-assign,assignment]
@@ -58,6 +69,7 @@ def patched(recorder: Any) -> Iterator[None]:
     try:
         yield
     finally:
+        sympy.simplify = SIMPLIFY
         builtins.len = length
         torch._nested_tensor_from_mask_left_aligned = aligned
         torch._C._set_mkldnn_enabled(onednn)

@@ -56,7 +56,8 @@ def program(
     literals = _literals(trace)
     buffers = [path for path in buffers if path not in literals]
     names = {path: name for path, (name, _) in literals.items()}
-    model = Model(sizes, expressions, _roots(root), params, buffers, names, scan)
+    laid_out = {ast.unparse(ast.parse(text, mode="eval")): text for text in expressions}
+    model = Model(sizes, expressions, laid_out, _roots(root), params, buffers, names, scan)
     functions: list[Function] = []
     for level in _levels(root):
         built = [build(inst, model) for inst in level]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import sympy  # type: ignore[import-untyped]
@@ -40,6 +41,14 @@ class _Env(ShapeEnv):
     def __init__(self) -> None:
         super().__init__(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
         self.asked: dict[Any, Any] = {}
+        self.bounds: dict[Any, Any] = {}
+
+    def bound_sympy(self, expr: Any, size_oblivious: bool = False) -> Any:
+        """Between which numbers a size is; what is known of one size later would be narrower, and is not needed."""
+        key = expr, size_oblivious
+        if key not in self.bounds:
+            self.bounds[key] = super().bound_sympy(expr, size_oblivious)
+        return self.bounds[key]
 
     def evaluate_sym_node(self, sym_node: Any, *args: Any, **kwargs: Any) -> Any:
         """What a size is, or whether something is true of it: what is recorded from here on holds for that alone.
@@ -218,6 +227,7 @@ class _Printer(PythonPrinter):
         return f"(({self._print(expr)}) ** 0.5)"
 
 
+@lru_cache(maxsize=4096)
 def text(expression: Any) -> str:
     """The expression, which may round quotients and take roots."""
     return str(_Printer().doprint(expression))
