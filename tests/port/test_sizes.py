@@ -92,6 +92,13 @@ REFUSED: dict[str, Any] = {  # the function, its example, what is the same progr
     "rows": (unpacks, [(3, 2)], [(3, 4)], [(4, 2)], "x.shape[0] == 3, got 4"),
     "squeeze": (lambda x: x.squeeze(1) * 2, [(2, 3)], [(3, 4)], [(2, 1)], "x.shape[1] != 1, got 1"),
     "one that is squeezed": (lambda x: x.squeeze(0), [(1, 3)], [(1, 5)], [(2, 3)], "x.shape[0] == 1, got 2"),
+    "one that follows": (
+        lambda x: F.avg_pool2d(x, 4).squeeze(-1).squeeze(-1) * 2,
+        [(2, 3, 4, 4)],
+        [(3, 3, 4, 4)],
+        [(2, 3, 8, 4)],
+        "x.shape[1:] == (3, 4, 4)",
+    ),
     "one that is asked for": (lambda x: x * 2 if len(x) == 1 else x, [(1, 3)], [(1, 4)], [(2, 3)], "x.shape[0] == 1"),
 }
 
@@ -116,6 +123,7 @@ def test_sizes_that_would_be_another_program_are_refused(case):
 
 OPEN: dict[str, Any] = {
     "batch of one": (lambda x: x.reshape(x.shape[0], 2, -1), (1, 4), (3, 6)),
+    "one in the example": (lambda x: x[:, ::4].sin() + x[:, ::4], (2, 4), (2, 9)),
     "halves": (lambda x: torch.cat(x.chunk(2, 1)[::-1], 1), (2, 6), (3, 8)),
     "chunks": (lambda x: torch.cat(x.chunk(3, 1)[::-1], 1), (2, 6), (3, 7)),
     "parts of a size": (lambda x: torch.cat(x.split(x.shape[1] // 2, 1)[::-1], 1), (2, 6), (3, 8)),

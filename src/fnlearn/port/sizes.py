@@ -54,9 +54,12 @@ class _Env(ShapeEnv):
         """What a size is, or whether something is true of it: what is recorded from here on holds for that alone.
 
         Torch's own functions ask often; where no size could turn out to be another or a number, the example answers.
+        A size that is one there is none where shapes are broadcast, since torch would go on with a number.
         """
         asked = sym_node.expr
         own = not sym_node.is_bool() or _asked_by_user(sys._getframe(1))
+        if not own and isinstance(asked, sympy.Eq) and 1 in asked.args and _broadcasts(sys._getframe(1)):
+            return sympy.false
         if not own and sym_node.hint is not None and not _equates(asked):
             return sympy.sympify(sym_node.hint)
         told = super().evaluate_sym_node(sym_node, *args, **kwargs)
@@ -74,6 +77,13 @@ class _Env(ShapeEnv):
 
 def _equates(asked: Any) -> bool:
     return isinstance(asked, sympy.Eq | sympy.Ne) and (asked.lhs.is_Symbol or asked.rhs.is_Symbol)
+
+
+def _broadcasts(frame: Any) -> bool:
+    """Whether it is a function of torch's for the shape of two that are broadcast that asks."""
+    while frame is not None and frame.f_code.co_filename.startswith(OF_SYMBOLS):
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_name in ("infer_size", "_broadcast_shapes", "broadcast_shapes")
 
 
 def _asked_by_user(frame: Any) -> bool:
@@ -132,10 +142,12 @@ class Sizes:
                 self.example[self.expressions[size.text]] = shape[i]
 
     def keep(self, tensor: torch.Tensor, dims: Any) -> None:
-        """Dimensions that a squeeze leaves where they are, since torch takes no symbol to be one."""
-        for dim in torch.utils._pytree.tree_leaves(dims):
-            size = tensor.shape[dim]
-            if isinstance(size, SYMBOLIC):
+        """Dimensions that a squeeze leaves where they are; ValueError where one is one in the example alone."""
+        given = torch.utils._pytree.tree_leaves(dims)
+        for size in (tensor.shape[dim] for dim in given or range(tensor.ndim)):
+            if isinstance(size, SYMBOLIC) and size.node.hint == 1:
+                raise ValueError("a size that is squeezed has to be a number")
+            if isinstance(size, SYMBOLIC) and given:
                 self.env.asked.setdefault(sympy.Eq(size.node.expr, 1), False)
 
     def settled(self) -> Callable[[Any], Any]:
