@@ -139,6 +139,17 @@ def test_a_loss_of_a_part_of_the_outputs(x64):
     goes_on((net, optimizer, None, 1), loss)
 
 
+def test_a_loss_that_branches_on_a_size(x64):
+    def loss(out, target):
+        scale = 2.0 if len(target) > 3 else 1.0
+        return scale * nn.functional.cross_entropy(out, target)
+
+    training = goes_on(half_trained("sgd", "none"), loss)
+    assert training.module.loss(jnp.ones((4, 3)), jnp.zeros(4, int)) > 0
+    with pytest.raises(ValueError, match=r"ported for target.shape\[0\] > 3, got 2"):
+        training.module.loss(jnp.ones((2, 3)), jnp.zeros(2, int))
+
+
 def test_the_folder_goes_on_alone(tmp_path):
     net, optimizer, scheduler, _ = half_trained("sgd", "cosine")
     net = net.float()

@@ -4,6 +4,7 @@ import ast
 import copy
 import inspect
 import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -174,11 +175,17 @@ def _loss(source: str) -> str:
     first = min(n.lineno for n in functions)
     body = "\n".join(lines[first - 1 : apply.lineno - 1]).rstrip() + "\n"
     body = re.sub(r"(def loss\(.*\):)  # .*", r"\1", body)
-    if ast.unparse(call) == f"loss({', '.join(names)})":
+    refused = [n for n in apply.body if isinstance(n, ast.If) and _about(n.test, names)]
+    if ast.unparse(call) == f"loss({', '.join(names)})" and not refused:
         return body
     parts = ast.unparse(call).removeprefix("loss")
     body = re.sub(r"\bdef loss\(", "def loss_of_parts(", body)
-    return f"{body}\n\ndef loss({', '.join(names)}):\n    return loss_of_parts{parts}\n"
+    refusals = "".join(textwrap.indent(ast.unparse(n), "    ") + "\n" for n in refused)
+    return f"{body}\n\ndef loss({', '.join(names)}):\n{refusals}    return loss_of_parts{parts}\n"
+
+
+def _about(test: ast.expr, names: list[str]) -> bool:
+    return {n.id for n in ast.walk(test) if isinstance(n, ast.Name)} <= set(names)
 
 
 # options
