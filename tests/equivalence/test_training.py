@@ -11,7 +11,7 @@ import torch
 
 import fnlearn.functional as F
 from fnlearn import nn, optim
-from fnlearn.equivalence import pair, training
+from fnlearn.equivalence import Inputs, pair, training
 
 STEPS = 6
 LOSSES = (torch.nn.functional.cross_entropy, F.cross_entropy)
@@ -43,6 +43,26 @@ def test_the_same_run_passes():
     assert shapes["float32.loss"] == shapes["float64.gradients.norm"] == (STEPS,)
     assert shapes["bfloat16.params.0.weight"] == (STEPS, 8, 6)
     assert shapes["float64.buffers.1.running_var"] == (STEPS, 8)
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = torch.nn.Linear(6, 3)
+
+    def forward(self, x, doubled=False, power=1):
+        return self.fc(x) ** power * (2 if doubled else 1)
+
+
+def scaled(params, x, doubled=False, power=1):
+    return F.linear(x, **params["fc"]) ** power * (2 if doubled else 1)
+
+
+def test_plain_values_among_the_inputs_stay_plain():
+    given = [(Inputs(args, {"doubled": i % 2 == 0, "power": 3}), target) for i, (args, target) in enumerate(batches())]
+    torch.manual_seed(0)
+    answer = training(pair(Scaled(), scaled), adam, optim.adam(0.01), given, LOSSES)
+    assert answer.ok, (answer.problems, answer.wrong)
 
 
 def turned(of_logits):

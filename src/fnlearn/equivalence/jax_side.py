@@ -1,5 +1,6 @@
 """What the JAX side answers: the same dicts as torch's, each from one compiled program."""
 
+import functools
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -103,8 +104,10 @@ def run(
             out, after = both.apply(params, buffers, *args, train=True, key=_key(key), **kwargs)
         return loss_fn(out, goal), after
 
-    @jax.jit
-    def step(params: Any, buffers: Any, state: Any, inputs: Any, goal: Any, values: Any) -> Any:
+    @functools.partial(jax.jit, static_argnames="options")
+    def step(params: Any, buffers: Any, state: Any, arrays: Any, goal: Any, values: Any, options: Any) -> Any:
+        others, shape = options  # which a compiled program must know beforehand
+        inputs = jax.tree.unflatten(shape, [(arrays | dict(others))[i] for i in range(shape.num_leaves)])
         (loss, buffers), grads = jax.value_and_grad(loss_of, has_aux=True)(params, buffers, inputs, goal, values)
         norm = jnp.sqrt(sum(jnp.sum(g * g) for name, g in both.names(grads).items() if name not in frozen))
         updates, state = update(grads if clip is None else clip(grads), state, params)
@@ -115,7 +118,11 @@ def run(
         state, steps, start = transformation.init(params), [], flatten(buffers)
         for (call, target), drawn in zip(batches, draws, strict=True):
             inputs, ((goal,), _) = jax.tree.map(lambda x: array(x, dtype), (arguments(call), arguments((target,))))
-            params, buffers, state, loss, norm = step(params, buffers, state, inputs, goal, _values(drawn))
+            leaves, shape = jax.tree.flatten(inputs)
+            arrays = {i: x for i, x in enumerate(leaves) if hasattr(x, "shape")}
+            options = tuple((i, x) for i, x in enumerate(leaves) if i not in arrays), shape
+            now = params, buffers, state, arrays, goal, _values(drawn)
+            params, buffers, state, loss, norm = step(*now, options=options)
             kept = torch_side.without_constants(both.module, start, flatten(buffers))
             steps.append(torch_side.step(loss, norm, both.names(params), kept))
         return torch_side.stacked(steps), problems
