@@ -199,7 +199,7 @@ def _modes(
     except PortError as error:
         return evaluation, evaluation, str(error)
     except Exception:  # what can't be ported may show only where sizes are numbers
-        if not isinstance(dims, tuple):
+        if dims != ():
             try:
                 trace(module, args, kwargs, True, (), False)
             except PortError as error:

@@ -302,14 +302,14 @@ def keyed(expression: ast.AST) -> list[ast.Call]:
     return [n for n in ast.walk(expression) if isinstance(n, ast.Call) and getattr(n, "random", False)]
 
 
-def set_key(call: ast.Call, name: str) -> None:
+def set_key(call: ast.Call, key: ast.expr) -> None:
     """The call with a key of its own."""
     for i, arg in enumerate(call.args):
         if isinstance(arg, ast.Name) and arg.id == "key":
-            call.args[i] = ast.Name(name, ast.Load())
+            call.args[i] = key
     for keyword in call.keywords:
         if keyword.arg == "key":
-            keyword.value = ast.Name(name, ast.Load())
+            keyword.value = key
 
 
 def below(paths: list[str], parent: str) -> set[str]:

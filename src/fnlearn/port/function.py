@@ -69,6 +69,7 @@ class _Body:
         self.always_writes = always_writes
         self.same: dict[int, Val] = {}
         self.arguments = arguments_of(named)
+        self.dtypes = DtypesOfArguments(self.arguments, self.inst)
         self.given = {id(val) for _, val in self.arguments}
         self.statements: list[Statement] = []
         self.bound: set[int] = set()  # what has its value inside a lambda alone
@@ -108,7 +109,7 @@ class _Body:
         if op.stopped:
             expression = _stopped(expression)
         if isinstance(expression, ast.expr):
-            expression = DtypesOfArguments(self.arguments, self.inst).visit(expression)
+            expression = self.dtypes.visit(expression)
         if row.random and draws(op):
             with_key(expression)
         statement = Statement(op.outs, op.where)
@@ -450,7 +451,7 @@ class _Body:
             return []
         keys = [names.fixed(f"key_{i}") for i in range(len(calls))]
         for call, name in zip(calls, keys, strict=True):
-            set_key(call, name)
+            set_key(call, ast.Name(name, ast.Load()))
         text = f"{', '.join(keys)} = F.split_key(key, {len(keys)})"
         return [(ast.parse(text).body[0], Where())]
 

@@ -4,13 +4,14 @@ import ast
 import copy
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import sympy  # type: ignore[import-untyped]
 
 from fnlearn.port import sizes
 from fnlearn.port.errors import PortError
-from fnlearn.port.expression import below, hole, vals, worked_out
+from fnlearn.port.expression import below, hole, node, vals, worked_out
 from fnlearn.port.graph import Inst, Sym, Val
 from fnlearn.port.model import Model
 from fnlearn.port.names import identifier
@@ -216,28 +217,33 @@ class Sizes(ast.NodeTransformer):
 
     def _known(self, text: str) -> ast.expr:
         if text in self.there or text.isidentifier():
-            return _size(text)
+            return node(Sym(text))
         if text not in self.done:
             made = self._by_others(text)
             if self.named(text) and len(ast.unparse(made)) > SHORT:
                 self.local[text] = made
-                made = _size(text)
+                made = node(Sym(text))
             self.done[text] = made
         return copy.deepcopy(self.done[text])
+
+    @cached_property
+    def parts(self) -> list[tuple[str, int]]:
+        """The sizes that others may be written by, the largest first, each with how large it is."""
+        known = [(t, e) for t, e in self.expressions.items() if t in self.there or self.named(t)]
+        return sorted(((t, e.count_ops()) for t, e in known if not e.is_Symbol), key=lambda part: -part[1])
 
     def _by_others(self, text: str) -> ast.expr:
         """A size by those there are that it holds, the largest first."""
         whole = self.expressions[text]
-        smaller = [t for t, e in self.expressions.items() if e.count_ops() < whole.count_ops() and not e.is_Symbol]
+        most = whole.count_ops()
         stand_ins: dict[str, str] = {}
-        for other in sorted(smaller, key=lambda t: -self.expressions[t].count_ops()):
-            if other not in self.there and not self.named(other):
+        for other, count in self.parts:
+            if count >= most:
                 continue
             stand_in = sympy.Symbol(f"z{len(stand_ins)}", integer=True, positive=True)
             changed = whole.subs(self.expressions[other], stand_in)
             if changed != whole:
                 whole, stand_ins[stand_in.name] = changed, other
-
         tree = worked_out(sizes.text(whole))
         return _StandIns({name: self._known(other) for name, other in stand_ins.items()}).visit(tree)
 
@@ -248,12 +254,6 @@ class _StandIns(ast.NodeTransformer):
 
     def visit_Name(self, name: ast.Name) -> ast.expr:
         return copy.deepcopy(self.known.get(name.id, name))
-
-
-def _size(text: str) -> ast.Name:
-    name = ast.Name("_", ast.Load())
-    name.sym = text  # type: ignore[attr-defined]
-    return name
 
 
 class DtypesOfArguments(ast.NodeTransformer):

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fnlearn.port.expression import Replaced, below, hole, vals
+from fnlearn.port.expression import Replaced, below, hole, set_key, vals
 from fnlearn.port.graph import Val, values
 from fnlearn.port.merge import operations
 from fnlearn.port.model import Function, Model, Statement
@@ -246,10 +246,11 @@ def _loop(first: Sequence[Statement], carried: Val, places: list[Any], count: in
         own = len(_kinds(statement))
         tree = ast.Starred(tree, ast.Load()) if own > 1 else tree
         keywords = [ast.keyword(k.arg, Replaced(lambda val: made.get(id(val))).visit(k.value)) for k in call.keywords]
-        if len(random) > 1 and call in random:
-            _own_key(keywords, f"F.split_key(key, {len(random)})[{random.index(call)}]")
         args = [Replaced(lambda val: made.get(id(val))).visit(arg) for arg in call.args[own:]]
-        made[id(statement.outs)] = ast.Call(call.func, [tree, *args], keywords)
+        made[id(statement.outs)] = own_call = ast.Call(call.func, [tree, *args], keywords)
+        if len(random) > 1 and call in random:
+            key = f"F.split_key(key, {len(random)})[{random.index(call)}]"
+            set_key(own_call, ast.parse(key, mode="eval").body)
     block = made[id(first[-1].outs)]
     assert isinstance(block, ast.Call)
     fn: ast.expr = block.func
@@ -265,13 +266,6 @@ def _loop(first: Sequence[Statement], carried: Val, places: list[Any], count: in
         call.keywords.append(ast.keyword("key", ast.Name("key", ast.Load())))
         call.random = True  # type: ignore[attr-defined]
     return call
-
-
-def _own_key(keywords: list[ast.keyword], text: str) -> None:
-    """One of several calls of a block that draw has a key of its own."""
-    for keyword in keywords:
-        if keyword.arg == "key":
-            keyword.value = ast.parse(text, mode="eval").body
 
 
 def reads(statements: list[Statement], *others: Any) -> Counter[int]:

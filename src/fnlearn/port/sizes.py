@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from types import CodeType
 from typing import Any
 
 import sympy  # type: ignore[import-untyped]
@@ -24,6 +25,8 @@ __all__ = ["SYMBOLIC", "Condition", "Sizes", "text"]
 
 SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 OF_SYMBOLS = (torch.__file__, os.path.join(TORCH, "fx", "experimental"))  # torch's own code of symbols
+ASSERT = torch._assert.__code__  # which a model calls through us
+BROADCASTING = ("infer_size", "_broadcast_shapes", "broadcast_shapes")  # functions for the shape of two together
 NAME = re.compile(r"\bs\d+\b")  # of a symbol of ours
 
 
@@ -57,8 +60,9 @@ class _Env(ShapeEnv):
         A size that is one there is none where shapes are broadcast, since torch would go on with a number.
         """
         asked = sym_node.expr
-        own = not sym_node.is_bool() or _asked_by_user(sys._getframe(1))
-        if not own and isinstance(asked, sympy.Eq) and 1 in asked.args and _broadcasts(sys._getframe(1)):
+        asker = _asker(sys._getframe(1))
+        own = not sym_node.is_bool() or _is_user(asker)
+        if not own and isinstance(asked, sympy.Eq) and 1 in asked.args and asker.co_name in BROADCASTING:
             return sympy.false
         if not own and sym_node.hint is not None and not _equates(asked):
             return sympy.sympify(sym_node.hint)
@@ -79,20 +83,21 @@ def _equates(asked: Any) -> bool:
     return isinstance(asked, sympy.Eq | sympy.Ne) and (asked.lhs.is_Symbol or asked.rhs.is_Symbol)
 
 
-def _broadcasts(frame: Any) -> bool:
-    """Whether it is a function of torch's for the shape of two that are broadcast that asks."""
-    while frame is not None and frame.f_code.co_filename.startswith(OF_SYMBOLS):
+def _asker(frame: Any) -> CodeType:
+    """The code that asks something of a symbol, behind torch's own code of symbols."""
+    while _is_of_symbols(frame.f_code):
         frame = frame.f_back
-    return frame is not None and frame.f_code.co_name in ("infer_size", "_broadcast_shapes", "broadcast_shapes")
+    code: CodeType = frame.f_code
+    return code
 
 
-def _asked_by_user(frame: Any) -> bool:
+def _is_of_symbols(code: CodeType) -> bool:
+    return code is not ASSERT and code.co_filename.startswith(OF_SYMBOLS)
+
+
+def _is_user(code: CodeType) -> bool:
     """Whether it is a model's own code that branches, and not a function of torch's, which JAX has a word for."""
-    while frame is not None and frame.f_code.co_filename.startswith(OF_SYMBOLS):
-        if frame.f_code.co_name == "_assert":  # which a model calls through us
-            return True
-        frame = frame.f_back
-    return frame is not None and not frame.f_code.co_filename.startswith((TORCH, HERE, "<frozen"))
+    return code is ASSERT or not code.co_filename.startswith((TORCH, HERE, "<frozen"))
 
 
 @dataclass
@@ -172,8 +177,9 @@ class Sizes:
 
     # what was decided by them
 
-    def _decided(self) -> list[Any]:
-        """What held of the sizes; what follows from a size's being a certain number is left out."""
+    @cached_property
+    def decided(self) -> list[Any]:
+        """What held of the sizes, after the run; what follows from a size's being a certain number is left out."""
         found: list[Any] = []
         for asked, told in self.env.asked.items():
             if isinstance(told, bool) or told in (sympy.true, sympy.false):
@@ -187,7 +193,7 @@ class Sizes:
 
     def like_the_example(self) -> bool:
         """Whether all of it holds in the example too, whose batch of one may have been another on the way."""
-        return all(held.xreplace(self.example) == sympy.true for held in self._decided())
+        return all(held.xreplace(self.example) == sympy.true for held in self.decided)
 
     def conditions(self, texts: dict[int, str]) -> list[Condition]:
         """What has to hold, as Python; texts: how inputs are written, by the values' ids."""
@@ -201,7 +207,7 @@ class Sizes:
             val, dim = self.given[symbol[0]]
             return f"{texts[id(val)]}.shape[{dim}]"
 
-        for held in self._decided():
+        for held in self.decided:
             known = [self.given.get(symbol.name) for symbol in held.free_symbols]
             if all(at is not None and id(at[0]) in texts for at in known):
                 holds, fails = (NAME.sub(place, ast.unparse(worked_out(text(e)))) for e in (held, sympy.Not(held)))
