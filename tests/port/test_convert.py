@@ -2,9 +2,11 @@
 
 import ast
 import copy
+import enum
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -283,6 +285,31 @@ def test_a_normalisation_without_gradient_has_none():
     assert not any(slope.any() for slope in jax.tree.leaves(slopes))
 
 
+class Axis(enum.IntEnum):
+    LAST = 1
+
+
+class Mode(str, enum.Enum):
+    SUM = "su{m}"
+
+
+class Numbers(nn.Module):
+    """Numbers and words that are not Python's own."""
+
+    def forward(self, x, axis=Axis.LAST, mode=Mode.SUM):
+        return (x * np.sqrt(2.0) + np.float32(3)).sum(axis) * np.int64(2) if mode == "su{m}" else x
+
+
+def test_numbers_of_other_classes_are_pythons():
+    x = torch.randn(3, 4)
+    made = port.convert(Numbers(), (x,))
+    assert_equivalent(Numbers()(x), made.apply({}, {}, jnp.asarray(x.numpy()))[0])
+    with pytest.raises(ValueError, match="the model was ported with axis=1, got 0"):
+        made.apply({}, {}, jnp.ones((3, 4)), axis=0)
+    with pytest.raises(ValueError, match="the model was ported with mode='su{m}', got 'mean'"):
+        made.apply({}, {}, jnp.ones((3, 4)), mode="mean")
+
+
 class RMSNorm(nn.Module):
     def __init__(self):
         super().__init__()
@@ -293,6 +320,33 @@ class RMSNorm(nn.Module):
         hidden = hidden.to(torch.float32)
         hidden = hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + 1e-6)
         return self.weight * hidden.to(dtype) + (hidden > 0).to(dtype)
+
+
+class Cast(nn.Module):
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, x):
+        return x.cos().to(self.weight.dtype)
+
+
+class Tied(nn.Module):
+    """A weight that is another module's too, whose dtype this module follows."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = RMSNorm()
+        self.cast = Cast(self.norm.weight)
+
+    def forward(self, hidden):
+        return self.cast(self.norm(hidden).half())
+
+
+def test_dtypes_of_tied_weights():
+    module, x = Tied(), torch.randn(3, 4)
+    made = port.convert(module, (x,))
+    assert_equivalent(module(x), made.apply(made.params, {}, jnp.asarray(x.numpy()))[0])
 
 
 def test_casts_hold_for_other_dtypes_than_the_example():

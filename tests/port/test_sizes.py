@@ -56,6 +56,19 @@ def loops(x):
     return x
 
 
+def beside_one(x):
+    return x * 2 if x.shape[0] > 1 else x
+
+
+def expands(x):
+    place = torch.arange(4.0)[None, None]
+    if x.shape[0] != place.shape[0]:
+        place = place.expand(x.shape[0], -1, -1)
+    if x.shape[1] > 1:
+        place = place.repeat(1, x.shape[1], 1)
+    return x + place
+
+
 def roots(x):
     n = int(x.shape[1] ** 0.5)
     return x.view(x.shape[0], n, n)
@@ -99,6 +112,7 @@ REFUSED: dict[str, Any] = {  # the function, its example, what is the same progr
         [(2, 3, 8, 4)],
         "x.shape[1:] == (3, 4, 4)",
     ),
+    "more than one": (beside_one, [(2, 3)], [(3, 4)], [(1, 3)], "x.shape[0] > 1"),
     "one that is asked for": (lambda x: x * 2 if len(x) == 1 else x, [(1, 3)], [(1, 4)], [(2, 3)], "x.shape[0] == 1"),
 }
 
@@ -123,6 +137,10 @@ def test_sizes_that_would_be_another_program_are_refused(case):
 
 OPEN: dict[str, Any] = {
     "batch of one": (lambda x: x.reshape(x.shape[0], 2, -1), (1, 4), (3, 6)),
+    "more than one, which is nothing": (expands, (2, 3, 4), (1, 3, 4)),
+    "more than one in time": (expands, (2, 3, 4), (3, 1, 4)),
+    "more than one in both": (expands, (2, 3, 4), (1, 1, 4)),
+    "one, which is nothing": (expands, (1, 3, 4), (3, 2, 4)),
     "one in the example": (lambda x: x[:, ::4].sin() + x[:, ::4], (2, 4), (2, 9)),
     "halves": (lambda x: torch.cat(x.chunk(2, 1)[::-1], 1), (2, 6), (3, 8)),
     "chunks": (lambda x: torch.cat(x.chunk(3, 1)[::-1], 1), (2, 6), (3, 7)),

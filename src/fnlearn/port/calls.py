@@ -1,11 +1,13 @@
 """What a call of torch's is called, what it is given, and where it stands."""
 
+import enum
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensor
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
@@ -28,6 +30,7 @@ __all__ = [
     "functional",
     "known_bounds",
     "leaves",
+    "plain",
     "recurrent",
     "refuse_tensor",
     "rewrite",
@@ -120,6 +123,16 @@ def leaves(structure: Any) -> Iterator[Any]:
             yield from leaves(part)
     else:
         yield structure
+
+
+def plain(value: Any) -> Any:
+    """A number or string of numpy's, of an enumeration or of a class of somebody's own, as Python's."""
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if isinstance(value, np.generic):
+        value = value.item()
+    kind = next((kind for kind in (bool, int, float, complex, str) if isinstance(value, kind)), type(value))
+    return value if type(value) is kind else kind(value)
 
 
 def bound(module: torch.nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:

@@ -43,17 +43,18 @@ class Trace:
     """A recorded call of a model: the root's `Inst`, and how the source calls sizes.
 
     sizes: names of symbolic sizes by (module call, expression). expressions: sizes as sympy has them, by their text.
-    held: every tensor the model holds, by path.
-    conditions: what has to hold of the inputs' sizes. shapes: those of all values, with the example's numbers.
-    like_the_example: whether the conditions hold of the example.
+    held: every tensor the model holds, by path. inputs: the tensors it was given. constants: which of the inputs' sizes
+    have to be the example's. conditions: what else has to hold of them. like_the_example: whether it holds there, but
+    for those that a size is more than one.
     """
 
     root: Inst
     sizes: dict[tuple[int, str], str]
     expressions: dict[str, Any]
     held: dict[str, tuple[str, torch.Tensor]]
+    inputs: list[Val]
+    constants: list[Condition]
     conditions: list[Condition]
-    shapes: list[tuple[int, ...]]
     like_the_example: bool
 
 
@@ -81,10 +82,17 @@ def trace(
         with enable_python_dispatcher(), recorder:
             out = module(*inputs[0], **inputs[1])
         packed.refuse(out, "the model returns")
-        shapes = recorder.settle_sizes()
-    conditions = sizes.conditions(calls.entered(recorder.root.args))
+        recorder.settle_sizes()
+    texts = calls.entered(recorder.root.args)
     return Trace(
-        recorder.root, recorder.names, sizes.expressions, recorder.held, conditions, shapes, sizes.like_the_example()
+        recorder.root,
+        recorder.names,
+        sizes.expressions,
+        recorder.held,
+        sizes.inputs,
+        sizes.constants(texts),
+        sizes.conditions(texts),
+        sizes.like_the_example(),
     )
 
 
@@ -164,8 +172,8 @@ class _Recorder(TorchFunctionMode):
 
     # values
 
-    def settle_sizes(self) -> list[tuple[int, ...]]:
-        """Sizes as they turned out to be, everywhere; and the shapes of all values in the example."""
+    def settle_sizes(self) -> None:
+        """Sizes as they turned out to be, everywhere."""
         number = self.sizes.settled()
         for val in self.every:
             val.shape = tuple(number(size) for size in val.shape)
@@ -175,8 +183,6 @@ class _Recorder(TorchFunctionMode):
             for (scope, text), name in self.names.items()
             if isinstance(size := number(Sym(text)), Sym)
         }
-        known = self.sizes.numbers
-        return [tuple(known[n.text] if isinstance(n, Sym) else n for n in val.shape) for val in self.every]
 
     def _bind(self, tensor: torch.Tensor, kind: str = "value", path: str = "", names: Any = ()) -> Val:
         shape = tuple(self.sizes.of(size) for size in tensor.shape)
@@ -205,6 +211,7 @@ class _Recorder(TorchFunctionMode):
         def leaf(value: Any) -> Any:
             if isinstance(value, torch.Tensor):
                 return self._val(value, where)
+            value = calls.plain(value)
             if isinstance(value, PLAIN) or value is None or value is Ellipsis:
                 return value
             return self.sizes.of(value) if isinstance(value, SYMBOLIC) else Opaque(type(value).__name__)

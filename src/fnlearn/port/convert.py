@@ -20,6 +20,7 @@ from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Sym, Val, values
 from fnlearn.port.interop import Ported, weights_of
 from fnlearn.port.merge import merge
+from fnlearn.port.ones import Places, same_at_one, taking_one
 from fnlearn.port.program import formatted, imported, literal, program
 from fnlearn.port.save import save
 from fnlearn.port.scan import LEAST
@@ -185,8 +186,10 @@ def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: list[Conta
             if dims is dynamic[-1]:
                 raise
             continue
-        ones = any(x.shape[:1] == (1,) for x in leaves((args, kwargs)) if isinstance(x, torch.Tensor))
-        return (_with_batch(module, args, kwargs, dims, traces) or traces) if ones and 0 in dims else traces
+        tensors = [x for x in leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        ones = frozenset((i, 0) for i, x in enumerate(tensors) if x.shape[:1] == (1,) and 0 in dims)
+        more = _with_batch(module, args, kwargs, dims, traces, ones) if ones else None
+        return _with_ones(module, args, kwargs, dims, more or traces, ones if more else frozenset())
     raise AssertionError("dynamic is not empty")
 
 
@@ -208,21 +211,47 @@ def _modes(
 
 
 def _with_batch(
-    module: torch.nn.Module, args: Any, kwargs: Any, dims: Container[int], plain: tuple[Trace, Trace, str]
+    module: torch.nn.Module,
+    args: Any,
+    kwargs: Any,
+    dims: Container[int],
+    plain: tuple[Trace, Trace, str],
+    ones: Places,
 ) -> tuple[Trace, Trace, str] | None:
     """The traces with a symbol for a batch of one, if they are those of the example but for that."""
     try:
-        raised = _modes(module, args, kwargs, dims, True)
+        train, evaluation, reason = _modes(module, args, kwargs, dims, True)
     except Exception:  # such a model takes a batch of one alone
         return None
-    same = all(a.shapes == b.shapes and b.like_the_example for a, b in zip(plain[:2], raised[:2], strict=True))
-    return raised if same and plain[2] == raised[2] else None
+    same = same_at_one(train, plain[0], ones) and same_at_one(evaluation, plain[1], ones)
+    return (train, evaluation, reason) if same and reason == plain[2] else None
+
+
+def _with_ones(
+    module: torch.nn.Module,
+    args: Any,
+    kwargs: Any,
+    dims: Container[int],
+    traces: tuple[Trace, Trace, str],
+    raised: Places,
+) -> tuple[Trace, Trace, str]:
+    """The traces, which refuse a size of one only where it makes another program."""
+
+    def taking(traced: Trace, train: bool) -> Trace:
+        record = lambda args, kwargs, raised: trace(module, args, kwargs, train, dims, raised)  # noqa: E731
+        return taking_one(traced, record, args, kwargs, raised)
+
+    train, evaluation, reason = traces
+    found = taking(evaluation, False)
+    return (found if train is evaluation else taking(train, True)), found, reason
 
 
 def _conditions(train: Trace, evaluation: Trace) -> dict[Condition, str]:
     """What inputs are refused for, and in which mode: text before the condition, where it is in one alone."""
-    found = dict.fromkeys(evaluation.conditions, "" if train is evaluation else "not train and ")
-    found |= {c: "" if c in found else "train and " for c in train.conditions}
+    found = dict.fromkeys(
+        [*evaluation.constants, *evaluation.conditions], "" if train is evaluation else "not train and "
+    )
+    found |= {c: "" if c in found else "train and " for c in [*train.constants, *train.conditions]}
     return found
 
 

@@ -69,7 +69,7 @@ class _Body:
         self.always_writes = always_writes
         self.same: dict[int, Val] = {}
         self.arguments = arguments_of(named)
-        self.dtypes = DtypesOfArguments(self.arguments, self.inst)
+        self.dtypes = DtypesOfArguments(self.arguments, self.inst, model.params)
         self.given = {id(val) for _, val in self.arguments}
         self.statements: list[Statement] = []
         self.bound: set[int] = set()  # what has its value inside a lambda alone

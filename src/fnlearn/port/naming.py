@@ -3,7 +3,7 @@
 import ast
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Any
 
@@ -259,10 +259,10 @@ class _StandIns(ast.NodeTransformer):
 class DtypesOfArguments(ast.NodeTransformer):
     """A dtype that the source gives, as that of the first argument that has it, or else of the first parameter."""
 
-    def __init__(self, arguments: list[tuple[str, Val]], inst: Inst):
+    def __init__(self, arguments: list[tuple[str, Val]], inst: Inst, params: Collection[str]):
         start = f"{inst.path}." if inst.path else ""
         held = [(str(p.dtype).removeprefix("torch."), start + name) for name, p in inst.module.named_parameters()]
-        self.of = {dtype: Val((), dtype, "param", path) for dtype, path in reversed(held)}
+        self.of = {dtype: Val((), dtype, "param", path) for dtype, path in reversed(held) if path in params}
         self.of |= {val.dtype: val for _, val in reversed(arguments) if val.kind == "value"}
 
     def visit_Call(self, call: ast.Call) -> ast.expr:

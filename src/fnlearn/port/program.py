@@ -339,13 +339,7 @@ def _default(value: Any) -> str:
 
 
 def _quoted(value: Any) -> str:
-    return (
-        repr(repr(value) if isinstance(value, str) else value)
-        .replace("{", "{{")
-        .replace("}", "}}")
-        .replace('"', "'")
-        .replace("\\", "")
-    )
+    return repr(value).replace("{", "{{").replace("}", "}}").replace('"', "'").replace("\\", "")
 
 
 def formatted(text: str) -> str:

@@ -32,10 +32,14 @@ NAME = re.compile(r"\bs\d+\b")  # of a symbol of ours
 
 @dataclass(frozen=True)
 class Condition:
-    """What has to hold of the inputs' sizes, and its opposite, as Python over the inputs' names."""
+    """What has to hold of the inputs' sizes, and its opposite, as Python over the inputs' names.
+
+    beyond_one: which input's dimension has to be more than one, if that is all.
+    """
 
     holds: str
     fails: str
+    beyond_one: tuple[int, int] | None = None
 
 
 class _Env(ShapeEnv):
@@ -104,18 +108,18 @@ def _is_user(code: CodeType) -> bool:
 class Sizes:
     """The sizes of one trace.
 
-    called: our symbols, by torch's. expressions: by their text. given: the input that brought a symbol, and which
-    dimension of it that is. example: what the symbols are in the example. fixed: parts of inputs' shapes that have to
-    be as they are. numbers: what an expression is in the example, once the symbols are settled.
+    called: our symbols, by torch's. expressions: by their text. inputs: those of the model. given: which of these, and
+    which dimension of it, brought a symbol. example: what the symbols are in the example. fixed: parts of inputs'
+    shapes that have to be as they are.
     """
 
     env: _Env = field(default_factory=_Env)
     called: dict[Any, Any] = field(default_factory=dict)
     expressions: dict[str, Any] = field(default_factory=dict)
-    given: dict[str, tuple[Val, int]] = field(default_factory=dict)
+    inputs: list[Val] = field(default_factory=list)
+    given: dict[str, tuple[int, int]] = field(default_factory=dict)
     example: dict[Any, int] = field(default_factory=dict)
     fixed: list[tuple[Val, str, Any]] = field(default_factory=list)
-    numbers: dict[str, int] = field(default_factory=dict)
 
     def of(self, value: Any) -> Any:
         """A plain number, or the expression of a symbolic one; symbols are called in the order in which they come."""
@@ -143,8 +147,9 @@ class Sizes:
             self.fixed += [(val, f"[{i}]", shape[i]) for i in still]
         for i, size in enumerate(val.shape):
             if isinstance(size, Sym):
-                self.given[size.text] = val, i
+                self.given[size.text] = len(self.inputs), i
                 self.example[self.expressions[size.text]] = shape[i]
+        self.inputs.append(val)
 
     def keep(self, tensor: torch.Tensor, dims: Any) -> None:
         """Dimensions that a squeeze leaves where they are; ValueError where one is one in the example alone."""
@@ -165,7 +170,6 @@ class Sizes:
         same = {written: expression.xreplace(settled) for written, expression in self.expressions.items()}
         sizes = [e for e in same.values() if isinstance(e, sympy.Expr) and not e.is_number]
         self.expressions = {text(size): size for size in sizes}
-        self.numbers = {written: int(size.xreplace(self.example)) for written, size in self.expressions.items()}
 
         def number(value: Any) -> Any:
             if not isinstance(value, Sym):
@@ -191,27 +195,38 @@ class Sizes:
         rest = [held for held in found if held.xreplace(known) != sympy.true]
         return [*(sympy.Eq(size, number) for size, number in known.items()), *rest]
 
+    def _beyond_one(self, held: Any) -> tuple[int, int] | None:
+        """Which input's dimension is more than one, if that is all that is said."""
+        if not isinstance(held, sympy.core.relational.Relational) or len(held.free_symbols) != 1:
+            return None
+        (symbol,) = held.free_symbols
+        alone = {held.lhs, held.rhs} - {symbol}
+        told = [held.xreplace({symbol: sympy.Integer(n)}) == sympy.true for n in (1, 2, 3)]
+        return self.given.get(symbol.name) if len(alone) == 1 and told == [False, True, True] else None
+
     def like_the_example(self) -> bool:
         """Whether all of it holds in the example too, whose batch of one may have been another on the way."""
-        return all(held.xreplace(self.example) == sympy.true for held in self.decided)
+        rest = [held for held in self.decided if self._beyond_one(held) is None]
+        return all(held.xreplace(self.example) == sympy.true for held in rest)
+
+    def constants(self, texts: dict[int, str]) -> list[Condition]:
+        """Which sizes have to be those of the example; texts: how inputs are written, by the values' ids."""
+        fixed = [(f"{texts[id(val)]}.shape{part}", size) for val, part, size in self.fixed if id(val) in texts]
+        return [Condition(f"{at} == {size}", f"{at} != {size}") for at, size in fixed]
 
     def conditions(self, texts: dict[int, str]) -> list[Condition]:
-        """What has to hold, as Python; texts: how inputs are written, by the values' ids."""
-        found = [
-            Condition(f"{texts[id(val)]}.shape{part} == {size}", f"{texts[id(val)]}.shape{part} != {size}")
-            for val, part, size in self.fixed
-            if id(val) in texts
-        ]
+        """What has to hold by what was decided."""
+        found = []
 
         def place(symbol: re.Match[str]) -> str:
-            val, dim = self.given[symbol[0]]
-            return f"{texts[id(val)]}.shape[{dim}]"
+            i, dim = self.given[symbol[0]]
+            return f"{texts[id(self.inputs[i])]}.shape[{dim}]"
 
         for held in self.decided:
             known = [self.given.get(symbol.name) for symbol in held.free_symbols]
-            if all(at is not None and id(at[0]) in texts for at in known):
+            if all(at is not None and id(self.inputs[at[0]]) in texts for at in known):
                 holds, fails = (NAME.sub(place, ast.unparse(worked_out(text(e)))) for e in (held, sympy.Not(held)))
-                found.append(Condition(holds, fails))
+                found.append(Condition(holds, fails, self._beyond_one(held)))
         return list(dict.fromkeys(found))
 
 
