@@ -29,7 +29,6 @@ ABSENT = {
     },
     **dict.fromkeys(("assert_int_or_pair", "boolean_dispatch", "handle_torch_function"), PLUMBING),
     **dict.fromkeys(("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"), PLUMBING),
-    "grouped_mm": "bfloat16 products for a GPU; `jax.lax.ragged_dot` is JAX's",
     "scaled_mm": "scaled float8 products for a GPU; `jax.nn.scaled_matmul` is JAX's",
     "scaled_grouped_mm": "scaled float8 products for a GPU; `jax.nn.scaled_matmul` is JAX's",
 }

@@ -1,5 +1,6 @@
 """Models that each show one thing a port must get right, with inputs."""
 
+import functools
 import math
 
 import torch
@@ -203,6 +204,34 @@ class Window(nn.Module):
         return (y + self.table[3 - span : 3 + span].sum(),)
 
 
+@functools.cache
+def places(length):
+    return torch.arange(float(length)) / length
+
+
+class Cached(nn.Module):
+    """A tensor that a function makes once."""
+
+    def forward(self, x):
+        return x * places(3)
+
+
+class Experts(nn.Module):
+    """Rows that are sorted by their experts, and multiplied with those alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.router = nn.Linear(4, 3, bias=False)
+        self.experts = nn.Parameter(torch.linspace(-1, 1, 48).reshape(3, 4, 4).cos())
+
+    def forward(self, x):
+        weights, chosen = self.router(x).softmax(-1).topk(2)
+        sorted_ids, order = chosen.reshape(-1).sort()
+        ends = torch.histc(sorted_ids.float(), bins=3, min=0, max=2).cumsum(0, dtype=torch.int32)
+        y = F.grouped_mm(x[order // 2], self.experts, offs=ends) * weights.reshape(-1)[order, None]
+        return y[order.argsort()].view(-1, 2, 4).sum(1)
+
+
 class InPlace(nn.Module):
     """Changes in place: of a value, of a part of it, and under a mask."""
 
@@ -277,6 +306,8 @@ def cases():
         "window": (Window(), (x,), (y,)),
         "drops in place": (DropsInPlace(), (x,), (y,)),
         "normal inside": (NormalInside(), (x,), (y,)),
+        "cached": (Cached(), (x,), (y,)),
+        "experts": (Experts(), (randoms(5, 4),), (randoms(7, 4),)),
         "in place": (InPlace(), (x,), (y,)),
         "stopped": (Stopped(), (x,), (y,)),
         "answers": (Answers(), ({"x": x},), ({"x": y},)),

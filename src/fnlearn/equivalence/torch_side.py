@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnlearn.equivalence.asked import Call, Request, arguments, cotangent, has_x64, plain, requests
+from fnlearn.equivalence.completed import completed
 from fnlearn.equivalence.draws import Draw, drawn
 from fnlearn.equivalence.widened import widened
 from fnlearn.optim import torch_state
@@ -243,7 +244,7 @@ def run(module: Any, asked: Run, dtype: str, seen: str, probe: int = 0) -> tuple
         args, kwargs = jax.tree.map(lambda x: tensor(x, dtype, seen, probe), arguments(call, _read))
         ((goal,), _) = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments((target,), _read))
         optimizer.zero_grad()
-        with drawn(seen, position) as now:
+        with completed(), drawn(seen, position) as now:
             value = asked.loss(mine(*args, **kwargs), goal)
         value.backward()
         norm = torch.stack([p.grad.norm() for p in params.values() if p.grad is not None]).norm()
@@ -421,8 +422,11 @@ def _prepared(module: Any, request: Request, probe: int) -> Any:
     return copied
 
 
-def _drawing(request: Request) -> contextlib.AbstractContextManager[list[Draw]]:
-    return drawn(request.seen) if request.train else contextlib.nullcontext([])
+@contextlib.contextmanager
+def _drawing(request: Request) -> Iterator[list[Draw]]:
+    drawing: contextlib.AbstractContextManager[list[Draw]] = contextlib.nullcontext([])
+    with completed(), drawn(request.seen) if request.train else drawing as draws:
+        yield draws
 
 
 def _saved(module: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ from fnlearn.functional.fold import fold, unfold
 from fnlearn.functional.grid import affine_grid, grid_sample
 from fnlearn.functional.keys import split_key
 from fnlearn.functional.layers import scan_layers
-from fnlearn.functional.linear import bilinear, linear
+from fnlearn.functional.linear import bilinear, grouped_mm, linear
 from fnlearn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -173,6 +173,7 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "grouped_mm",
     "gru",
     "gru_cell",
     "gumbel_softmax",

@@ -102,3 +102,53 @@ def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: Arra
         raise ValueError(f"bias must have shape {a.shape[:1]}, got {b.shape}")
     y = jnp.einsum("...i,oij,...j->...o", x1, a, x2, preferred_element_type=accumulator(x1.dtype))
     return (y if b is None else y + _spread(b, y)).astype(x1.dtype)
+
+
+def grouped_mm(
+    mat_a: ArrayLike,
+    mat_b: ArrayLike,
+    *,
+    offs: ArrayLike | None = None,
+    bias: None = None,
+    out_dtype: Any = None,
+) -> jax.Array:
+    """Products of groups of rows or columns, each with a matrix of its own, as mixtures of experts need them.
+
+    Torch: `torch.nn.functional.grouped_mm`.
+    Shape: mat_a (rows, k), mat_b (groups, k, n) → (rows, n); mat_a (groups, m, k), mat_b (k, columns) → (m, columns);
+        mat_a (m, k), mat_b (k, n), the groups of k → (groups, m, n); both of three dimensions, as `jnp.matmul`.
+    Args: mat_a, mat_b: numbers of one dtype. offs: where each group ends, ascending; what comes after the last is no
+        group's, and zero in the result. bias: None, as in torch. out_dtype: of the result; mat_a's when left out.
+    Raises: ValueError when the shapes don't fit, when offs is missing or needless, or for a bias; TypeError when dtypes
+        differ.
+    Differs: any floating dtype and any alignment; `jax.vmap` over the first dimension of its arguments alone, and no
+        second derivatives, where groups are of rows or columns.
+    Source: ATen `GroupedMMUtils.h`, as documented; `jax.lax.ragged_dot`.
+    """
+    a, b = check.number("mat_a", mat_a), check.number("mat_b", mat_b)
+    check.same_dtype(mat_a=a, mat_b=b)
+    if a.ndim not in (2, 3) or b.ndim not in (2, 3) or a.shape[-1] != b.shape[-2]:
+        raise ValueError(
+            f"mat_a {a.shape} and mat_b {b.shape} don't fit: two or three dimensions, (…, m, k) by (…, k, n)"
+        )
+    if bias is not None:
+        raise ValueError("bias must be None: torch adds none either; add it to the result")
+    if (offs is None) != (a.ndim == b.ndim == 3):
+        raise ValueError(f"offs says where groups end, of mat_a {a.shape} and mat_b {b.shape}, got {offs!r}")
+    many, dtype = accumulator(a.dtype), out_dtype or a.dtype
+    if offs is None:
+        return jnp.matmul(a, b, preferred_element_type=many).astype(dtype)
+    ends = jnp.asarray(offs)
+    sizes = jnp.diff(ends, prepend=0)
+    groups = a if a.ndim == 3 else b if b.ndim == 3 else None
+    if groups is not None and ends.shape != groups.shape[:1]:
+        raise ValueError(f"offs must have shape ({groups.shape[0]},), got {ends.shape}")
+    if b.ndim == 3:
+        y = lax.ragged_dot(a, b, sizes, preferred_element_type=many)
+    elif a.ndim == 3:
+        y = lax.ragged_dot(b.T, a.mT, sizes, preferred_element_type=many).T
+    else:
+        group = jnp.searchsorted(ends, jnp.arange(a.shape[1], dtype=ends.dtype), side="right")
+        member = jax.nn.one_hot(group, ends.size, axis=0, dtype=a.dtype)
+        y = jnp.einsum("mk,gk,kn->gmn", a, member, b, preferred_element_type=many)
+    return y.astype(dtype)

@@ -14,7 +14,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.overrides import resolve_name
 
 from fnlearn.port.errors import PortError
-from fnlearn.port.graph import Inst, Val, Where, mapped
+from fnlearn.port.graph import RECURRENT, Inst, Val, Where, mapped
 from fnlearn.port.names import identifier
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "DATA_DEPENDENT",
     "HERE",
     "NORM_ARGUMENTS",
+    "SHAPES",
     "TORCH",
     "UPDATES",
     "api_name",
@@ -31,7 +32,6 @@ __all__ = [
     "known_bounds",
     "leaves",
     "plain",
-    "recurrent",
     "refuse_tensor",
     "rewrite",
     "running",
@@ -195,9 +195,19 @@ def refuse_tensor(tensor: torch.Tensor, what: str) -> None:
         raise PortError(f"{what} is on {tensor.device}; move the model and its inputs to the CPU first: model.cpu()")
 
 
-def recurrent(args: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
+def _recurrent(x: Any, state: Any, *given: Any, **_: Any) -> tuple[torch.Tensor, ...]:
     """What a recurrent network returns, by its shapes alone: torch's own function wants to know the batch's size."""
-    x, state, _, _, _, _, _, bidirectional, *_ = args
+    bidirectional = given[5]
     states = state if isinstance(state, tuple | list) else (state,)
     out = x.new_empty((*x.shape[:-1], states[0].shape[-1] * (1 + bidirectional)))
     return out, *(torch.empty_like(part) for part in states)
+
+
+def _grouped_mm(a: Any, b: Any, offs: Any = None, bias: Any = None, out_dtype: Any = None) -> torch.Tensor:
+    """What a product of groups returns: torch's own function of shapes takes bfloat16 alone."""
+    groups = (a if offs is None else offs).shape[:1] if a.ndim == b.ndim else ()
+    empty: torch.Tensor = a.new_empty((*groups, a.shape[-2], b.shape[-1]), dtype=out_dtype)
+    return empty
+
+
+SHAPES: dict[str, Callable[..., Any]] = {**dict.fromkeys(RECURRENT, _recurrent), "_grouped_mm": _grouped_mm}

@@ -254,7 +254,7 @@ class _Recorder(TorchFunctionMode):
             return self._record_parts(name, func, (args, kwargs), before, where)
         self.inside = True
         with self._told(where, name), self.sizes.env.unasked(name in calls.COUNTED):
-            out = calls.recurrent(args) if name in RECURRENT else func(*args, **kwargs)
+            out = calls.SHAPES.get(name, func)(*args, **kwargs)
         self.inside = False
         changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
         changed = [t for t in changed if id(t) == id(tensors[0])] or changed[:1]

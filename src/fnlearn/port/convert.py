@@ -5,6 +5,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -156,6 +157,7 @@ def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any
     tries: list[Container[int]] = [range(99), range(1)] if dynamic_shapes is True else []
     if isinstance(dynamic_shapes, Mapping):
         tries = [dynamic_shapes.keys()]
+    _run_once(module, given, kwargs or {})
     train, evaluation, reason = _traced(module, given, kwargs or {}, [*tries, ()])
     root = merge(train.root, evaluation.root) if train is not evaluation else evaluation.root
     sizes = evaluation.sizes | train.sizes
@@ -173,6 +175,13 @@ def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any
     )
     inputs = equivalence.Inputs(given, dict(kwargs or {}))
     return Port(source, *_weights(evaluation), imported(source, "model"), module, inputs, reason, stacked)
+
+
+def _run_once(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+    """What functions of the model cache are tensors with numbers then; those of a recording would be of use nowhere."""
+    with suppress(Exception), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        module, args, kwargs = copy.deepcopy((module, args, dict(kwargs)))
+        module.eval()(*args, **kwargs)
 
 
 def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: list[Container[int]]) -> tuple[Trace, Trace, str]:
