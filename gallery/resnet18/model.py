@@ -8,8 +8,7 @@ def basic_block(params, buffers, x, *, train=False):  # gallery.resnet18.torch_m
     out = F.conv2d(out, **params["conv2"], padding=1)
     out, bn2 = F.batch_norm_tracked(out, buffers["bn2"], **params["bn2"], training=train)
     out = out + x
-    out = F.relu(out)
-    return out, {"bn1": bn1, "bn2": bn2}
+    return F.relu(out), {"bn1": bn1, "bn2": bn2}
 
 
 def basic_block_downsample(params, buffers, x, *, train=False):  # gallery.resnet18.torch_model.BasicBlock
@@ -23,8 +22,7 @@ def basic_block_downsample(params, buffers, x, *, train=False):  # gallery.resne
         identity, buffers["downsample"]["1"], **params["downsample"]["1"], training=train
     )
     out = out + identity
-    out = F.relu(out)
-    return out, {"bn1": bn1, "bn2": bn2, "downsample": {"1": downsample_1}}
+    return F.relu(out), {"bn1": bn1, "bn2": bn2, "downsample": {"1": downsample_1}}
 
 
 def res_net(params, buffers, x, *, train=False):  # gallery.resnet18.torch_model.ResNet

@@ -9,7 +9,7 @@ from typing import Any
 from fnlearn.port.expression import Replaced, repeated, vals
 from fnlearn.port.graph import Val, values
 from fnlearn.port.model import Statement
-from fnlearn.port.source import start
+from fnlearn.port.source import said, start
 
 __all__ = ["inline"]
 
@@ -40,7 +40,7 @@ def inline(
         statement.whole = _filled(statement.whole, defined, kept, width(statement.outs), width)
         out = statement.outs
         once = isinstance(out, Val) and uses[id(out)] == 1 and id(out) not in written
-        if once and not named(out) and _fits(statement, consumers):
+        if once and not (named(out) and _names(statement)) and _fits(statement, consumers):
             defined[id(out)] = statement
         else:
             kept.append(statement)
@@ -80,6 +80,11 @@ def _width(part: Any, named: Named, base: str) -> int:
         elif isinstance(n, ast.List) and hasattr(n, "weights"):  # one name for all of them
             width -= 3 * len(n.elts) - 12
     return width
+
+
+def _names(statement: Statement) -> bool:
+    """Whether it gives its value a name; in `return self.relu(out)`, a change in place, that has one already."""
+    return not said(statement.where).lstrip().startswith("return ")
 
 
 def _fits(statement: Statement, consumers: dict[int, Statement]) -> bool:
