@@ -349,9 +349,21 @@ def test_dtypes_of_tied_weights():
     assert_equivalent(module(x), made.apply(made.params, {}, jnp.asarray(x.numpy()))[0])
 
 
-def test_casts_hold_for_other_dtypes_than_the_example():
-    """What the source casts to a dtype is cast to it; what it casts to its input's dtype follows the input."""
-    module, x = RMSNorm(), torch.randn(3, 4)
+class Casts(RMSNorm):
+    """Dtypes of values in between, by an attribute or by a name, beside ones that are named themselves."""
+
+    def forward(self, x):
+        gate = x.sigmoid()
+        wide = gate.float().softmax(-1).to(gate.dtype)
+        whose, device = wide.dtype, wide.device
+        wide = (self.weight.to(torch.float) * wide.to(torch.float32)).to(device=device, dtype=whose)
+        return wide + torch.full((4,), 0.1, dtype=gate.dtype) + gate.to(torch.float32).to(x)
+
+
+@pytest.mark.parametrize("kind", [RMSNorm, Casts])
+def test_casts_hold_for_other_dtypes_than_the_example(kind):
+    """What the source casts to a dtype is cast to it; what it casts to the dtype of a value follows that."""
+    module, x = kind(), torch.randn(3, 4)
     made = port.convert(module, (x,))
     for dtype in (torch.float32, torch.bfloat16):
         name = str(dtype).removeprefix("torch.")

@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from fnlearn.port import calls, packed, parts, views
 from fnlearn.port.calls import HERE, TORCH, api_name, leaves, storage
+from fnlearn.port.dtypes import Dtypes
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
 from fnlearn.port.ops import row_of
@@ -112,6 +113,7 @@ class _Recorder(TorchFunctionMode):
         self.views: dict[int, tuple[torch.Tensor, str, tuple[Any, ...], dict[str, Any]]] = {}
         self.fakes: dict[int, torch.Tensor] = {}
         self.names: dict[tuple[int, str], str] = {}  # of sizes
+        self.dtypes = Dtypes()
         self.every: list[Val] = []
         self.paths = {id(part): path for path, part in module.named_modules()}
         self.held: dict[str, tuple[str, torch.Tensor]] = {}
@@ -237,6 +239,8 @@ class _Recorder(TorchFunctionMode):
         frame = self._user_frame()
         self._note_names(frame)
         where = calls.where(frame)
+        if name == "dtype" and id(args[0]) in self.vals:
+            self.dtypes.note(frame, self.vals[id(args[0])])
         if torch.is_autocast_enabled("cpu"):
             raise PortError(f"{self._place(where)}: autocast is not ported; cast explicitly with .to(torch.bfloat16)")
         if name in VALUES_NEEDED:
@@ -246,6 +250,8 @@ class _Recorder(TorchFunctionMode):
         before = self.frozen((args, kwargs), where)
         if calls.functional(name) == "squeeze":
             self.sizes.keep(args[0] if args else kwargs["input"], (args[1:], kwargs.get("dim", ())))
+        if any(isinstance(leaf, torch.dtype) for leaf in leaves((args, kwargs))):
+            before = before[0], before[1] | self.dtypes.named(frame)
         if name in RECURRENT and self.lengths is not None:
             before = before[0], before[1] | {"lengths": self._val(self.lengths, where)}
         tensors = [leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]

@@ -9,6 +9,8 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import torch
+
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Op, Opaque, Sym, Val
 from fnlearn.port.merge import Mode
@@ -35,8 +37,10 @@ ONE_FOR_ALL = {"stride", "padding", "dilation", "kernel_size", "output_padding",
 def written(op: Op, row: Row) -> ast.expr | list[ast.expr]:
     """The expression of a call, or a list with one for each of its outputs."""
     values = bound(op, row)
-    values._where = op.where
-    if "dtype" in row.signature.parameters and "device" in row.signature.parameters:
+    values._where, values._dtype_of = op.where, op.kwargs.get("dtype_of")
+    if isinstance(values._dtype_of, Val) and isinstance(vars(values).get("dtype"), torch.dtype):
+        values.dtype = Dtype(values._dtype_of.dtype, of=values._dtype_of)
+    elif "dtype" in row.signature.parameters and "device" in row.signature.parameters:
         values.dtype = _made_dtype(op, values)
     template = row.template(values) if callable(row.template) else row.template
     texts = template if isinstance(template, list) else [template]
@@ -82,6 +86,8 @@ def node(value: Any) -> ast.expr:
     if isinstance(value, Mode):
         return _by_mode(value)
     if isinstance(value, Dtype) or str(value).startswith("torch."):
+        if isinstance(value, Dtype) and value.of is not None:
+            return ast.Attribute(hole(value.of), "dtype", ast.Load())
         made = _dtype(value.name if isinstance(value, Dtype) else str(value).removeprefix("torch."))
         if isinstance(value, Dtype) and value.as_given:
             made.as_given, made.needless = value.name, value.needless  # type: ignore[attr-defined]
@@ -135,7 +141,7 @@ def _dtype(name: str) -> ast.expr:
 def _made_dtype(op: Op, values: SimpleNamespace) -> Dtype | None:
     """The dtype of what is made, where JAX's default is another."""
     out = op.outs.dtype
-    if str(op.kwargs.get("dtype")) == f"torch.{out}" and "float" in out:
+    if str(op.kwargs.get("dtype")) == f"torch.{out}" and "float" in out and "dtype_of" not in op.kwargs:
         return Dtype(out, as_given=True)
     like = getattr(values, "input", None)
     named = "new_" in op.name and op.kwargs.get("dtype") is not None

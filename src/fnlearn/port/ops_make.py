@@ -121,20 +121,26 @@ for _name, _dtype in {
 
 def _to(a: Any) -> str:
     """A cast to the dtype that the source names, or else to that of something else."""
-    wanted = [v for v in (*a.args, *a.kwargs.values()) if str(v).startswith("torch.") and not hasattr(v, "type")]
-    others = [v for v in (*a.args, *a.kwargs.values()) if isinstance(v, Val)]
-    dtype = str(wanted[0]).removeprefix("torch.") if wanted else others[0].dtype if others else a.input.dtype
-    return _as(dtype, a) if wanted and dtype in said(a._where) else _like(a, dtype)
-
-
-def _like(a: Any, dtype: str) -> str:
-    """A cast to what an argument has; where no cast is needed and no argument has it, none."""
+    given = [*a.args, *a.kwargs.values()]
+    others = [v for v in (a._dtype_of, *given) if isinstance(v, Val)]
+    if others:
+        return _of(a, others[0])
+    wanted = [v for v in given if str(v).startswith("torch.") and not hasattr(v, "type")]
+    dtype = str(wanted[0]).removeprefix("torch.") if wanted else a.input.dtype
+    if a._dtype_of or (wanted and dtype in said(a._where)):
+        return _as(dtype, a)
     a.to = Dtype(dtype, as_given=True, needless=a.input.dtype == dtype)
     return "input.astype(to)"
 
 
+def _of(a: Any, other: Val) -> str:
+    """A cast to the dtype of a value."""
+    a.to = other
+    return "input" if other is a.input else "input.astype(to.dtype)"
+
+
 row("to type", "input, *args, **kwargs", _to)
-row("type_as", "input, other", lambda a: _like(a, a.other.dtype))
+row("type_as", "input, other", lambda a: _of(a, a.other))
 
 # random numbers
 

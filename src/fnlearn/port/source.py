@@ -2,14 +2,16 @@
 
 import ast
 import io
+import itertools
 import linecache
 import tokenize
 from functools import cache
+from types import FrameType
 
 from fnlearn.port.graph import Where
 from fnlearn.port.names import comment
 
-__all__ = ["comments", "said", "start"]
+__all__ = ["called", "comments", "said", "start"]
 
 
 def start(where: Where) -> Where:
@@ -22,6 +24,22 @@ def said(where: Where) -> str:
     begin, starts = start(where).line, _starts(where.file)
     lines = [line for line in starts if starts[line] == begin] or [where.line]
     return "".join(linecache.getline(where.file, line) for line in sorted(lines))
+
+
+def called(frame: FrameType) -> ast.Call | None:
+    """The call that a frame is at, as the file has it; None where that is not known."""
+    place = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
+    first, last, begin, end = place
+    if first is None or last is None or begin is None or end is None:
+        return None
+    lines = [linecache.getline(frame.f_code.co_filename, line).encode() for line in range(first, last + 1)]
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][begin:]
+    try:
+        found = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+    return found if isinstance(found, ast.Call) else None
 
 
 def comments(where: Where) -> tuple[list[str], str]:

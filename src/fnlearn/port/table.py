@@ -70,6 +70,9 @@ IRRELEVANT = {  # arguments that change where or how something is worked out, no
 }
 
 
+NO_ARGUMENTS = {"out", "generator", "dtype_of"}  # dtype_of: the value whose dtype was asked for
+
+
 def row(names: str, signature: str, template: Template, random: bool = False) -> None:
     """Enter a row under each of its names."""
     parsed = inspect.signature(eval(f"lambda {signature}: 0", {"inf": math.inf}))  # our own text, never a model's
@@ -91,7 +94,7 @@ class Arguments(SimpleNamespace):
 
 def bound(op: Op, row: Row) -> Arguments:
     """The call's arguments by the row's names, with defaults."""
-    args, kwargs = op.args, {key: value for key, value in op.kwargs.items() if key not in ("out", "generator")}
+    args, kwargs = op.args, {key: value for key, value in op.kwargs.items() if key not in NO_ARGUMENTS}
     several = [p.name for p in row.signature.parameters.values() if p.kind is inspect.Parameter.VAR_POSITIONAL]
     for name in several:
         if name in kwargs:  # flip(x, dims=(0, 1))
@@ -125,12 +128,13 @@ def column(value: Val, dim: int) -> tuple[int, ...]:
 class Dtype:
     """A dtype by its name, to be written `jnp.float32`; as_given: or as that of an argument that has it.
 
-    needless: whether the cast to it is left out where no argument has it.
+    needless: whether the cast to it is left out where no argument has it. of: the value that it is asked of.
     """
 
     name: str
     as_given: bool = False
     needless: bool = False
+    of: Val | None = None
 
 
 class Weights(list[Any]):

@@ -1,0 +1,50 @@
+"""Which value's dtype the source names where it casts: `x.to(y.dtype)` holds for any dtype, `x.to(torch.float32)` not.
+
+A dtype itself doesn't say whose it was. What was asked for its dtype last does, in the same call or where the name was
+given that stands there now.
+"""
+
+import ast
+import re
+from types import FrameType
+
+import torch
+
+from fnlearn.port.calls import where
+from fnlearn.port.graph import Val, Where
+from fnlearn.port.source import called, said, start
+
+__all__ = ["Dtypes"]
+
+
+class Dtypes:
+    """The values that were asked for their dtype, by the frames that asked, the last one last."""
+
+    def __init__(self) -> None:
+        self.asked: dict[FrameType, list[tuple[Where, Val]]] = {}
+
+    def note(self, frame: FrameType | None, val: Val) -> None:
+        """A value is asked for its dtype."""
+        if frame is not None:
+            self.asked.setdefault(frame, []).append((start(where(frame)), val))
+
+    def named(self, frame: FrameType | None) -> dict[str, Val | bool]:
+        """What the call that a frame is at says of its dtype: {"dtype_of": a value}, or True where it is one itself.
+
+        Nothing where that isn't known.
+        """
+        call = called(frame) if frame is not None else None
+        if call is None or frame is None:
+            return {}
+        asked = self.asked.get(frame, [])
+        for given in [*call.args, *(keyword.value for keyword in call.keywords)]:
+            if isinstance(given, ast.Attribute) and isinstance(getattr(torch, given.attr, None), torch.dtype):
+                return {"dtype_of": True}
+            if isinstance(given, ast.Attribute) and given.attr == "dtype" and asked:
+                return {"dtype_of": asked[-1][1]}
+            if isinstance(given, ast.Name):
+                name = re.compile(rf"[^=(]*\b{given.id}\b[^=(]*=(?!=)")
+                found = [val for place, val in asked if name.match(said(place).lstrip())]
+                if found:
+                    return {"dtype_of": found[-1]}
+        return {}
