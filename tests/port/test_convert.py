@@ -349,7 +349,7 @@ def test_dtypes_of_tied_weights():
     assert_equivalent(module(x), made.apply(made.params, {}, jnp.asarray(x.numpy()))[0])
 
 
-class Casts(RMSNorm):
+class Follows(RMSNorm):
     """Dtypes of values in between, by an attribute or by a name, beside ones that are named themselves."""
 
     def forward(self, x):
@@ -360,7 +360,7 @@ class Casts(RMSNorm):
         return wide + torch.full((4,), 0.1, dtype=gate.dtype) + gate.to(torch.float32).to(x)
 
 
-@pytest.mark.parametrize("kind", [RMSNorm, Casts])
+@pytest.mark.parametrize("kind", [RMSNorm, Follows])
 def test_casts_hold_for_other_dtypes_than_the_example(kind):
     """What the source casts to a dtype is cast to it; what it casts to the dtype of a value follows that."""
     module, x = kind(), torch.randn(3, 4)

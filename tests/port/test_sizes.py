@@ -112,6 +112,13 @@ REFUSED: dict[str, Any] = {  # the function, its example, what is the same progr
         [(2, 3, 8, 4)],
         "x.shape[1:] == (3, 4, 4)",
     ),
+    "one that a view leaves out": (
+        lambda x: (x[:, :, ::4, ::4] * 2).flatten(2).transpose(1, 2).reshape(x.shape[0], -1, 2, 4),
+        [(2, 8, 4, 4)],
+        [(3, 8, 3, 4)],
+        [(2, 8, 8, 8)],
+        "== 1",
+    ),
     "more than one": (beside_one, [(2, 3)], [(3, 4)], [(1, 3)], "x.shape[0] > 1"),
     "one that is asked for": (lambda x: x * 2 if len(x) == 1 else x, [(1, 3)], [(1, 4)], [(2, 3)], "x.shape[0] == 1"),
 }

@@ -45,4 +45,6 @@ def _functional_row(name: str) -> Row | None:
     given = [p for p in signature.parameters.values() if p.name not in ("key", "inplace", "_stacklevel")]
     short = [p.name for p in given[:3]] == ["input", "p", "training"]  # dropout(x, 0.1, train), as everybody writes it
     arguments = ", ".join(p.name if short or p.default is p.empty else f"{p.name}={p.name}" for p in given)
-    return Row(signature, f"F.{name}({arguments})", "key" in signature.parameters)
+    text = f"F.{name}({arguments})"
+    template = (lambda a: "input" if a.p == 0 else text) if short else text
+    return Row(signature, template, "key" in signature.parameters)

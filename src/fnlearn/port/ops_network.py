@@ -18,7 +18,12 @@ row(
     "input, dim=None, _stacklevel=3, dtype=None",
     "F.log_softmax(input, dim, dtype=dtype)",
 )
-row("dropout", "input, p=0.5, train=True", "F.dropout(input, p, train)", random=True)
+row(
+    "dropout",
+    "input, p=0.5, train=True",
+    lambda a: "input" if a.p == 0 else "F.dropout(input, p, train)",
+    random=True,
+)
 row(
     "einsum",
     "equation, *operands",

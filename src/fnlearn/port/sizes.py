@@ -27,6 +27,7 @@ SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 OF_SYMBOLS = (torch.__file__, os.path.join(TORCH, "fx", "experimental"))  # torch's own code of symbols
 ASSERT = torch._assert.__code__  # which a model calls through us
 BROADCASTING = ("infer_size", "_broadcast_shapes", "broadcast_shapes")  # functions for the shape of two together
+RESHAPING = "_reshape_view_helper_core_alg"  # of torch's, which works out a view
 NAME = re.compile(r"\bs\d+\b")  # of a symbol of ours
 
 
@@ -61,7 +62,8 @@ class _Env(ShapeEnv):
         """What a size is, or whether something is true of it: what is recorded from here on holds for that alone.
 
         Torch's own functions ask often; where no size could turn out to be another or a number, the example answers.
-        A size that is one there is none where shapes are broadcast, since torch would go on with a number.
+        A size that is one there is none where shapes are broadcast, since torch would go on with a number; where they
+        are changed it has to stay one, since torch leaves it out then.
         """
         asked = sym_node.expr
         asker = _asker(sys._getframe(1))
@@ -69,6 +71,8 @@ class _Env(ShapeEnv):
         if not own and isinstance(asked, sympy.Eq) and 1 in asked.args and asker.co_name in BROADCASTING:
             return sympy.false
         if not own and sym_node.hint is not None and not _equates(asked):
+            if sym_node.hint and asker.co_name == RESHAPING and isinstance(asked, sympy.Eq) and 1 in asked.args:
+                self.asked.setdefault(asked, sympy.true)
             return sympy.sympify(sym_node.hint)
         told = super().evaluate_sym_node(sym_node, *args, **kwargs)
         if own and asked.free_symbols:

@@ -70,6 +70,7 @@ IRRELEVANT = {  # arguments that change where or how something is worked out, no
 }
 
 
+AS_NUMPY = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 NO_ARGUMENTS = {"out", "generator", "dtype_of"}  # dtype_of: the value whose dtype was asked for
 
 
@@ -99,6 +100,9 @@ def bound(op: Op, row: Row) -> Arguments:
     for name in several:
         if name in kwargs:  # flip(x, dims=(0, 1))
             args = (*args, kwargs.pop(name))
+    for name, ours in AS_NUMPY.items():
+        if name in kwargs and ours in row.signature.parameters and name not in row.signature.parameters:
+            kwargs[ours] = kwargs.pop(name)
     if "self" in kwargs:
         args = (kwargs.pop("self"), *args)
     try:
