@@ -349,6 +349,43 @@ def test_dtypes_of_tied_weights():
     assert_equivalent(module(x), made.apply(made.params, {}, jnp.asarray(x.numpy()))[0])
 
 
+class Nothing(nn.Module):
+    """Dropouts of nothing, by a module and by functions."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.0)
+
+    def forward(self, x):
+        x = nn.functional.dropout(self.drop(x), 0.0, self.training) * 2
+        return torch.dropout(x, 0.0, self.training) + nn.functional.dropout(x, p=0.0 if x.ndim else 0.5)
+
+
+def test_dropouts_of_nothing_are_left_out():
+    made, x = port.convert(Nothing(), (torch.ones(2, 3),)), jnp.ones((2, 3))
+    assert "drop" not in made.source
+    assert (made.apply({}, {}, x, train=True)[0] == 4).all()
+
+
+class Masked(nn.Module):
+    """Numbers that a dtype decides: of a value's, and of one that is named."""
+
+    def forward(self, x):
+        low = torch.finfo(x.dtype).min
+        y = torch.where(x > 0, x, torch.tensor(low, dtype=x.dtype)).softmax(-1)
+        return y + torch.finfo(torch.float32).eps + x.clamp(max=torch.finfo(x.dtype).max)
+
+
+def test_what_a_dtype_decides_follows_the_dtype():
+    x = torch.tensor([[1.0, -1.0, 2.0], [-1.0, -2.0, -3.0]])
+    made = port.convert(Masked(), (x,))
+    assert "float(jnp.finfo(x.dtype).min)" in made.source
+    assert "float(jnp.finfo(jnp.float32).eps)" in made.source
+    for dtype in (torch.float32, torch.bfloat16):
+        mine, _ = made.apply({}, {}, jnp.asarray(x.numpy()).astype(str(dtype).removeprefix("torch.")))
+        assert_equivalent(Masked()(x.to(dtype)), mine)
+
+
 class Follows(RMSNorm):
     """Dtypes of values in between, by an attribute or by a name, beside ones that are named themselves."""
 

@@ -14,7 +14,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.overrides import resolve_name
 
 from fnlearn.port.errors import PortError
-from fnlearn.port.graph import RECURRENT, Inst, Val, Where, mapped
+from fnlearn.port.graph import RECURRENT, Inst, Limit, Val, Where, mapped
 from fnlearn.port.names import identifier
 
 __all__ = [
@@ -127,6 +127,8 @@ def leaves(structure: Any) -> Iterator[Any]:
 
 def plain(value: Any) -> Any:
     """A number or string of numpy's, of an enumeration or of a class of somebody's own, as Python's."""
+    if isinstance(value, Limit):
+        return value
     if isinstance(value, enum.Enum):
         value = value.value
     if isinstance(value, np.generic):

@@ -6,15 +6,17 @@ given that stands there now.
 
 import ast
 import re
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 import torch
 
 from fnlearn.port.calls import where
-from fnlearn.port.graph import Val, Where
+from fnlearn.port.graph import Limit, Val, Where
 from fnlearn.port.source import called, said, start
 
-__all__ = ["Dtypes"]
+__all__ = ["Dtypes", "limits"]
+
+LIMITS = ("bits", "eps", "max", "min", "resolution", "smallest_normal", "tiny")
 
 
 class Dtypes:
@@ -48,3 +50,13 @@ class Dtypes:
                 if found:
                     return {"dtype_of": found[-1]}
         return {}
+
+
+def limits(found: torch.finfo, itself: bool) -> SimpleNamespace:
+    """What is known of a dtype, as numbers that keep in mind what they are."""
+    made = SimpleNamespace(dtype=found.dtype)
+    for name in LIMITS:
+        number = Limit(getattr(found, name))
+        number.dtype, number.name, number.itself = found.dtype, name, itself
+        setattr(made, name, number)
+    return made

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fnlearn.port.errors import PortError
-from fnlearn.port.graph import Op, Opaque, Sym, Val
+from fnlearn.port.graph import Limit, Op, Opaque, Sym, Val
 from fnlearn.port.merge import Mode
 from fnlearn.port.table import IRRELEVANT, Arguments, Dtype, Row, Weights, bound, ndim
 
@@ -105,6 +105,9 @@ def node(value: Any) -> ast.expr:
         return ast.Dict([node(key) for key in value], [node(part) for part in value.values()])
     if isinstance(value, slice):
         return ast.Call(ast.Name("slice", ast.Load()), [node(p) for p in (value.start, value.stop, value.step)], [])
+    if isinstance(value, Limit):
+        finfo = ast.Call(ast.parse("jnp.finfo", mode="eval").body, [node(Dtype(value.dtype, not value.itself))], [])
+        return ast.Call(ast.Name("float", ast.Load()), [ast.Attribute(finfo, value.name, ast.Load())], [])
     if isinstance(value, float) and not math.isfinite(value):
         return ast.parse("jnp.nan" if math.isnan(value) else "jnp.inf" if value > 0 else "-jnp.inf", mode="eval").body
     if value is None or isinstance(value, bool | int | float | complex | str):
@@ -118,7 +121,7 @@ def node(value: Any) -> ast.expr:
 
 def _literal(value: Any) -> bool:
     if isinstance(value, float):
-        return math.isfinite(value)
+        return math.isfinite(value) and not isinstance(value, Limit)
     return value is None or isinstance(value, bool | int | str)
 
 

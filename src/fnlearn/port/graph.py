@@ -11,6 +11,7 @@ __all__ = [
     "RECURRENT",
     "Call",
     "Inst",
+    "Limit",
     "Op",
     "Opaque",
     "Sym",
@@ -92,6 +93,17 @@ class Sym:
 
     def __neg__(self) -> "Sym":
         return self * -1
+
+
+class Limit(float):
+    """A number that a dtype decides, as `torch.finfo(dtype).min`.
+
+    dtype, name: which of which. itself: whether the source names the dtype, and not that of a value.
+    """
+
+    dtype: str
+    name: str
+    itself: bool
 
 
 @dataclass(frozen=True)

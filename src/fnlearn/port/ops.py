@@ -17,7 +17,7 @@ from fnlearn.port import (  # noqa: F401 - each enters its rows
     ops_reduce,
     ops_shape,
 )
-from fnlearn.port.table import ROWS, Row
+from fnlearn.port.table import ROWS, Row, dropping
 
 __all__ = ["row_of"]
 
@@ -46,5 +46,4 @@ def _functional_row(name: str) -> Row | None:
     short = [p.name for p in given[:3]] == ["input", "p", "training"]  # dropout(x, 0.1, train), as everybody writes it
     arguments = ", ".join(p.name if short or p.default is p.empty else f"{p.name}={p.name}" for p in given)
     text = f"F.{name}({arguments})"
-    template = (lambda a: "input" if a.p == 0 else text) if short else text
-    return Row(signature, template, "key" in signature.parameters)
+    return Row(signature, dropping(text, "training") if short else text, "key" in signature.parameters)

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from fnlearn.port.graph import RECURRENT, values
-from fnlearn.port.table import Weights, ndim, row, sizes, with_
+from fnlearn.port.table import Weights, dropping, ndim, row, sizes, with_
 
 # whole functions under other names
 
@@ -18,12 +18,7 @@ row(
     "input, dim=None, _stacklevel=3, dtype=None",
     "F.log_softmax(input, dim, dtype=dtype)",
 )
-row(
-    "dropout",
-    "input, p=0.5, train=True",
-    lambda a: "input" if a.p == 0 else "F.dropout(input, p, train)",
-    random=True,
-)
+row("dropout", "input, p=0.5, train=True", dropping("F.dropout(input, p, train)", "train"), random=True)
 row(
     "einsum",
     "equation, *operands",

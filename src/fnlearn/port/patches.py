@@ -1,6 +1,7 @@
 """What of torch behaves otherwise while a model is recorded."""
 
 import builtins
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,8 @@ import sympy  # type: ignore[import-untyped]
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
+from fnlearn.port.calls import HERE, TORCH
+from fnlearn.port.dtypes import limits
 from fnlearn.port.errors import PortError
 
 __all__ = ["patched"]
@@ -54,6 +57,13 @@ def patched(recorder: Any) -> Iterator[None]:
     def unnested(*_: Any) -> bool:  # torch may leave out what is padding, if its mask's numbers say that it can
         return False
 
+    def of_dtype(*given: Any) -> Any:  # a number that follows from a dtype is written so
+        frame = sys._getframe(1)
+        if frame.f_code.co_filename.startswith((TORCH, HERE, "<frozen")):
+            return finfo(*given)
+        return limits(finfo(*given), not given or recorder.dtypes.named(frame).get("dtype_of") is True)
+
+    finfo = torch.finfo
     aligned = torch._nested_tensor_from_mask_left_aligned
     torch._nested_tensor_from_mask_left_aligned = unnested  # type: ignore[assignment]
     transformer = torch.nn.modules.transformer
@@ -61,6 +71,7 @@ def patched(recorder: Any) -> Iterator[None]:
     transformer._detect_is_causal_mask = hinted
     onednn = torch._C._get_mkldnn_enabled()
     torch._C._set_mkldnn_enabled(False)  # its recurrent networks want to know how many numbers there are
+    torch.finfo = of_dtype  # type: ignore[assignment,misc]
     sympy.simplify = _distributed
     builtins.len = sized
     torch.nn.Module.__call__ = call  # type: ignore[method-assign]
@@ -69,6 +80,7 @@ def patched(recorder: Any) -> Iterator[None]:
     try:
         yield
     finally:
+        torch.finfo = finfo  # type: ignore[misc]
         sympy.simplify = SIMPLIFY
         builtins.len = length
         torch._nested_tensor_from_mask_left_aligned = aligned

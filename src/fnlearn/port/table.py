@@ -24,6 +24,7 @@ __all__ = [
     "along",
     "bound",
     "column",
+    "dropping",
     "ndim",
     "row",
     "sizes",
@@ -143,6 +144,11 @@ class Dtype:
 
 class Weights(list[Any]):
     """All weights of a module in torch's order, which may be given by their names as well."""
+
+
+def dropping(text: str, mode: str) -> Callable[[Any], str]:
+    """The template of a dropout; one of nothing is nothing in either mode."""
+    return lambda a: "input" if a.p == 0 and getattr(a, mode) is not None else text
 
 
 def sizes(values: Any) -> tuple[Any, ...]:
