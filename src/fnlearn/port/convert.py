@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import itertools
 import math
 import os
 from collections.abc import Callable, Container, Mapping
@@ -15,7 +16,6 @@ import torch
 
 from fnlearn import equivalence, tree
 from fnlearn.equivalence import torch_side
-from fnlearn.port.calls import leaves
 from fnlearn.port.capture import Trace, trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Sym, Val, values
@@ -157,8 +157,9 @@ def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any
     tries: list[Container[int]] = [range(99), range(1)] if dynamic_shapes is True else []
     if isinstance(dynamic_shapes, Mapping):
         tries = [dynamic_shapes.keys()]
-    _run_once(module, given, kwargs or {})
-    train, evaluation, reason = _traced(module, given, kwargs or {}, [*tries, ()])
+    example = _Example(module, given, dict(kwargs or {}))
+    example.run()
+    train, evaluation, reason = _traced(example, [*tries, ()])
     root = merge(train.root, evaluation.root) if train is not evaluation else evaluation.root
     sizes = evaluation.sizes | train.sizes
     if isinstance(dynamic_shapes, Mapping):
@@ -173,82 +174,92 @@ def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any
         least,
         reason,
     )
-    inputs = equivalence.Inputs(given, dict(kwargs or {}))
+    inputs = equivalence.Inputs(example.args, example.kwargs)
     return Port(source, *_weights(evaluation), imported(source, "model"), module, inputs, reason, stacked)
 
 
-def _run_once(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
-    """What functions of the model cache are tensors with numbers then; those of a recording would be of use nowhere."""
-    with suppress(Exception), torch.no_grad(), torch.random.fork_rng(devices=[]):
-        module, args, kwargs = copy.deepcopy((module, args, dict(kwargs)))
-        module.eval()(*args, **kwargs)
+@dataclass(frozen=True)
+class _Example:
+    """A model, and what it is called with."""
+
+    module: torch.nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def run(self) -> None:
+        """What functions of the model cache are numbers then; what they would cache in a recording is of no use."""
+        with suppress(Exception), torch.no_grad(), torch.random.fork_rng(devices=[]):
+            module, args, kwargs = copy.deepcopy((self.module, self.args, self.kwargs))
+            module.eval()(*args, **kwargs)
+
+    def recorded(self, train: bool, dims: Container[int], raised: bool) -> Trace:
+        """One mode; dims: which dimensions are symbols; raised: whether a batch of one is run as one of two."""
+        return trace(self.module, self.args, self.kwargs, train, dims, raised)
+
+    def narrowed(self, places: Places) -> "_Example":
+        """The same with a size of one in some places."""
+        counted = itertools.count()
+
+        def narrow(x: Any) -> Any:
+            i = next(counted) if isinstance(x, torch.Tensor) else -1
+            for _, dim in (place for place in places if place[0] == i):
+                x = x.narrow(dim, 0, 1)
+            return x
+
+        return _Example(self.module, *torch.utils._pytree.tree_map(narrow, (self.args, self.kwargs)))
 
 
-def _traced(module: torch.nn.Module, args: Any, kwargs: Any, dynamic: list[Container[int]]) -> tuple[Trace, Trace, str]:
-    """The two modes, with as many symbolic sizes as torch's own functions stand; and why there is no training."""
+Modes = tuple[Trace, Trace, str]  # training, evaluation, and why there is no training where there is none
+
+
+def _traced(example: _Example, dynamic: list[Container[int]]) -> Modes:
+    """The two modes, with as many symbolic sizes as torch's own functions stand."""
     for dims in dynamic:
         try:
-            traces = _modes(module, args, kwargs, dims, False)
+            traces = _modes(example, dims, False)
         except PortError:
             raise
         except Exception:  # torch says by many kinds of error that a function of its own needs a number
             if dims is dynamic[-1]:
                 raise
             continue
-        tensors = [x for x in leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
-        ones = frozenset((i, 0) for i, x in enumerate(tensors) if x.shape[:1] == (1,) and 0 in dims)
-        more = _with_batch(module, args, kwargs, dims, traces, ones) if ones else None
-        return _with_ones(module, args, kwargs, dims, more or traces, ones if more else frozenset())
+        inputs = [x for x in torch.utils._pytree.tree_leaves((example.args, example.kwargs)) if torch.is_tensor(x)]
+        ones = frozenset((i, 0) for i, x in enumerate(inputs) if x.shape[:1] == (1,) and 0 in dims)
+        more = _with_batch(example, dims, traces, ones) if ones else None
+        return _with_ones(example, dims, more or traces, ones if more else frozenset())
     raise AssertionError("dynamic is not empty")
 
 
-def _modes(
-    module: torch.nn.Module, args: Any, kwargs: Any, dims: Container[int], raised: bool
-) -> tuple[Trace, Trace, str]:
-    evaluation = trace(module, args, kwargs, False, dims, raised)
+def _modes(example: _Example, dims: Container[int], raised: bool) -> Modes:
+    evaluation = example.recorded(False, dims, raised)
     try:
-        return trace(module, args, kwargs, True, dims, raised), evaluation, ""
+        return example.recorded(True, dims, raised), evaluation, ""
     except PortError as error:
         return evaluation, evaluation, str(error)
     except Exception:  # what can't be ported may show only where sizes are numbers
         if dims != ():
             try:
-                trace(module, args, kwargs, True, (), False)
+                example.recorded(True, (), False)
             except PortError as error:
                 return evaluation, evaluation, str(error)
         raise
 
 
-def _with_batch(
-    module: torch.nn.Module,
-    args: Any,
-    kwargs: Any,
-    dims: Container[int],
-    plain: tuple[Trace, Trace, str],
-    ones: Places,
-) -> tuple[Trace, Trace, str] | None:
+def _with_batch(example: _Example, dims: Container[int], plain: Modes, ones: Places) -> Modes | None:
     """The traces with a symbol for a batch of one, if they are those of the example but for that."""
     try:
-        train, evaluation, reason = _modes(module, args, kwargs, dims, True)
+        train, evaluation, reason = _modes(example, dims, True)
     except Exception:  # such a model takes a batch of one alone
         return None
     same = same_at_one(train, plain[0], ones) and same_at_one(evaluation, plain[1], ones)
     return (train, evaluation, reason) if same and reason == plain[2] else None
 
 
-def _with_ones(
-    module: torch.nn.Module,
-    args: Any,
-    kwargs: Any,
-    dims: Container[int],
-    traces: tuple[Trace, Trace, str],
-    raised: Places,
-) -> tuple[Trace, Trace, str]:
+def _with_ones(example: _Example, dims: Container[int], traces: Modes, raised: Places) -> Modes:
     """The traces, which refuse a size of one only where it makes another program."""
 
     def taking(traced: Trace, train: bool) -> Trace:
-        record = lambda args, kwargs, raised: trace(module, args, kwargs, train, dims, raised)  # noqa: E731
-        return taking_one(traced, record, args, kwargs, raised)
+        return taking_one(traced, lambda ones: example.narrowed(ones).recorded(train, dims, not raised <= ones), raised)
 
     train, evaluation, reason = traces
     found = taking(evaluation, False)

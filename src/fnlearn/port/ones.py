@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import sympy  # type: ignore[import-untyped]
-import torch
 
 from fnlearn.port.capture import Trace
 from fnlearn.port.graph import Inst, Op, Sym, Val, mapped
@@ -22,15 +21,15 @@ REPEATING = {"expand", "expand_as", "broadcast_to", "repeat", "tile", "reshape",
 Places = frozenset[tuple[int, int]]  # tensors among the inputs, and dimensions of them
 
 
-def taking_one(recorded: Trace, record: Callable[..., Trace], args: Any, kwargs: Any, raised: Places) -> Trace:
+def taking_one(recorded: Trace, record: Callable[[Places], Trace], raised: Places) -> Trace:
     """The recording without the conditions that a size is more than one, where it is the same program then.
 
-    record: makes a recording like it of other inputs, with a batch of one raised to two or not. raised: where it was.
+    record: makes a recording like it that has a size of one in some places. raised: where the example has one itself.
     """
     found: list[Places] = [raised] if raised else []
     for places in dict.fromkeys(_as_large(recorded, c.beyond_one) for c in recorded.conditions if c.beyond_one):
         among = [places.union(*others) for n in range(len(found) + 1) for others in itertools.combinations(found, n)]
-        if places and all(_agrees(recorded, record, args, kwargs, ones, not raised <= ones) for ones in among):
+        if places and all(_agrees(recorded, record, ones) for ones in among):
             found.append(places)
     return _without(recorded, frozenset().union(*found))
 
@@ -52,22 +51,12 @@ def _as_large(recorded: Trace, place: tuple[int, int]) -> Places:
     return frozenset(alike if isinstance(size, Sym) else ())
 
 
-def _agrees(
-    recorded: Trace, record: Callable[..., Trace], args: Any, kwargs: Any, places: Places, raised: bool
-) -> bool:
-    counted = itertools.count()
-
-    def narrowed(x: Any) -> Any:
-        i = next(counted) if isinstance(x, torch.Tensor) else -1
-        for _, dim in (place for place in places if place[0] == i):
-            x = x.narrow(dim, 0, 1)
-        return x
-
+def _agrees(recorded: Trace, record: Callable[[Places], Trace], ones: Places) -> bool:
     try:
-        one = record(*torch.utils._pytree.tree_map(narrowed, (args, dict(kwargs))), raised)
+        one = record(ones)
     except Exception:  # torch says by many kinds of error that it takes no size of one
         return False
-    return _same(recorded, one, places)
+    return _same(recorded, one, ones)
 
 
 def _same(more: Trace, one: Trace, places: Places) -> bool:
