@@ -349,6 +349,29 @@ def test_dtypes_of_tied_weights():
     assert_equivalent(module(x), made.apply(made.params, {}, jnp.asarray(x.numpy()))[0])
 
 
+class Beside(nn.Module):
+    def forward(self, x, shift):
+        return torch.tanh(x) + shift
+
+
+class Passes(nn.Module):
+    """A value without a name of its own, which is passed on twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = Beside(), Beside()
+
+    def forward(self, x):
+        kept = {"all": x.cumsum(0)}
+        return self.second(self.first(x, kept["all"]), kept["all"])
+
+
+def test_what_has_no_name_is_called_as_it_is_passed_on():
+    made, x = port.convert(Passes(), (torch.ones(2, 3),)), torch.randn(4, 3)
+    assert "    shift = jnp.cumsum(x, axis=0)" in made.source.splitlines()
+    assert_equivalent(Passes()(x), made.apply({}, {}, jnp.asarray(x.numpy()))[0])
+
+
 class Nothing(nn.Module):
     """Dropouts of nothing, by a module and by functions."""
 

@@ -365,13 +365,15 @@ class _Body:
         return [*vals(expression), *shapes]
 
     def _hint(self, out: Val, index: int) -> str:
-        """A name for what the source doesn't name: that of what it ends up in, else that of what it came from."""
+        """A name for what the source doesn't name: that under which it is passed on, of what it ends up in or came from."""
         if out.path:
             return out.path.rpartition(".")[2]
         current = out
         for later in self.statements[index + 1 :]:
             first = next((val for val in values(later.outs) if isinstance(val, Val)), None)
             if first is not None and any(v is current for v in vals(later.whole)):
+                if later.callee is not None and (name := later.callee.calls_it(current, later.whole)):
+                    return name
                 current = first
                 if self._named(current):
                     return self._named(current)

@@ -30,6 +30,11 @@ class Function:
     key: bool = False
     slots: dict[str, Any] = field(default_factory=dict)
 
+    def calls_it(self, val: Val, call: Any) -> str:
+        """What the function calls a value that a call passes to it; nothing if it passes none."""
+        given = [getattr(arg, "val", None) for arg in getattr(call, "args", ())][self.params + self.buffers :]
+        return next((name for (name, _), passed in zip(self.arguments, given, strict=False) if passed is val), "")
+
 
 @dataclass(eq=False)
 class Statement:
