@@ -365,7 +365,7 @@ class _Body:
         return [*vals(expression), *shapes]
 
     def _hint(self, out: Val, index: int) -> str:
-        """A name for what the source doesn't name: that under which it is passed on, of what it ends up in or came from."""
+        """A name for what the source doesn't name: as it is passed on, or that of what it ends up in or came from."""
         if out.path:
             return out.path.rpartition(".")[2]
         current = out
