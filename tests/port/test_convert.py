@@ -349,6 +349,21 @@ def test_dtypes_of_tied_weights():
     assert_equivalent(module(x), made.apply(made.params, {}, jnp.asarray(x.numpy()))[0])
 
 
+class Weighted(nn.Module):
+    """A loss whose weight torch forgets to tell a mode of."""
+
+    def forward(self, x, y):
+        heavy = nn.functional.l1_loss(x, y, weight=x.sigmoid())  # type: ignore[call-arg]
+        return heavy, nn.functional.l1_loss(x, y, reduction="sum")
+
+
+def test_a_weight_of_l1_loss_is_not_forgotten():
+    x, y = torch.randn(3, 4), torch.randn(3, 4)
+    made = port.convert(Weighted(), (x, y))
+    mine, _ = made.apply({}, {}, jnp.asarray(x.numpy()), jnp.asarray(y.numpy()))
+    assert_equivalent(Weighted()(x, y), mine)
+
+
 class Beside(nn.Module):
     def forward(self, x, shift):
         return torch.tanh(x) + shift

@@ -1,24 +1,51 @@
-"""Functions that torch has in narrow dtypes alone, in float64 too, so that models that call them can be asked there."""
+"""What torch lacks: float64 in functions of narrow dtypes alone, and an argument that it forgets to pass on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
-__all__ = ["completed"]
+__all__ = ["completed", "weighted"]
 
 
 @contextmanager
 def completed() -> Iterator[None]:
-    """Torch multiplies groups of rows in float64, group by group."""
+    """Torch multiplies groups of rows in float64 too, group by group."""
     import torch
-    from torch.overrides import TorchFunctionMode
 
-    class Mode(TorchFunctionMode):
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            mine = func is torch._grouped_mm and args[0].dtype == torch.float64
-            return (_grouped_mm if mine else func)(*args, **(kwargs or {}))
+    narrow = torch._grouped_mm
 
-    with Mode():
+    def either(a: Any, *args: Any, **kwargs: Any) -> Any:
+        return (_grouped_mm if a.dtype == torch.float64 else narrow)(a, *args, **kwargs)
+
+    with mock.patch.object(torch, "_grouped_mm", either):
+        yield
+
+
+@contextmanager
+def weighted() -> Iterator[None]:
+    """`l1_loss` has its weight for a `TorchFunctionMode` too, to which torch passes all of its arguments but this."""
+    import torch
+    from torch.overrides import handle_torch_function
+
+    functional = torch.nn.functional
+    original = functional.l1_loss
+
+    def l1_loss(
+        input: Any,
+        target: Any,
+        size_average: Any = None,
+        reduce: Any = None,
+        reduction: str = "mean",
+        weight: Any = None,
+    ) -> Any:
+        if weight is None:
+            return original(input, target, size_average, reduce, reduction)
+        return handle_torch_function(  # type: ignore[call-arg]
+            original, (input, target, weight), input, target, size_average, reduce, reduction, weight=weight
+        )
+
+    with mock.patch.object(functional, "l1_loss", l1_loss):
         yield
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fnlearn.equivalence.completed import weighted
+
 __all__ = ["widened"]
 
 
@@ -30,7 +32,7 @@ def widened() -> Iterator[None]:
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        with Mode():
+        with weighted(), Mode():
             yield
     finally:
         torch.set_default_dtype(default)

@@ -20,6 +20,7 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, StatelessSymbolicC
 from torch.nn.utils.stateless import _reparametrize_module
 from torch.overrides import TorchFunctionMode
 
+from fnlearn.equivalence.completed import weighted
 from fnlearn.port import calls, packed, parts, views
 from fnlearn.port.calls import HERE, TORCH, api_name, leaves, storage
 from fnlearn.port.dtypes import Dtypes
@@ -79,7 +80,7 @@ def trace(
     # lists and the like are passed on as they are, with other leaves
     inputs = torch.utils._pytree.tree_map(given, (args, dict(kwargs)))
     state = _reparametrize_module(module, recorder.state)
-    with torch.enable_grad(), patched(recorder), packed.kept_padded(recorder.place), fake_mode, state:
+    with torch.enable_grad(), weighted(), patched(recorder), packed.kept_padded(recorder.place), fake_mode, state:
         with enable_python_dispatcher(), recorder:
             out = module(*inputs[0], **inputs[1])
         packed.refuse(out, "the model returns")
