@@ -174,6 +174,7 @@ def test_what_makes_the_model_is_named(tmp_path):
     three, places = f"{tmp_path}/make.py:three", list[str]()
     for module, made_by in ((Sloped(), None), (Widths(3), three), (Sloped(0.2), three)):
         folder = tmp_path / str(len(places))
+        nn.init.constant_(module.layer.weight, -2.0)  # so that slopes make a difference
         made_of(module).save(folder, made_by=made_by)
         places.append(asked_of(folder)[0])
     assert places == [
