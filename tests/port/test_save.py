@@ -117,6 +117,7 @@ class Widths(nn.Module):
     def __init__(self, width, slope=0.1):
         super().__init__()
         self.layer, self.slope = nn.Linear(2, width), slope
+        nn.init.constant_(self.layer.weight, -2.0)  # so that the slope makes a difference
 
     def forward(self, x):
         return nn.functional.leaky_relu(self.layer(x), self.slope)
@@ -174,7 +175,6 @@ def test_what_makes_the_model_is_named(tmp_path):
     three, places = f"{tmp_path}/make.py:three", list[str]()
     for module, made_by in ((Sloped(), None), (Widths(3), three), (Sloped(0.2), three)):
         folder = tmp_path / str(len(places))
-        nn.init.constant_(module.layer.weight, -2.0)  # so that slopes make a difference
         made_of(module).save(folder, made_by=made_by)
         places.append(asked_of(folder)[0])
     assert places == [
