@@ -22,6 +22,7 @@ __all__ = [
     "DATA_DEPENDENT",
     "HERE",
     "NORM_ARGUMENTS",
+    "NOT_THE_MODEL",
     "SHAPES",
     "TORCH",
     "UPDATES",
@@ -41,6 +42,7 @@ __all__ = [
 
 TORCH = os.path.dirname(torch.__file__) + os.sep
 HERE = os.path.dirname(__file__) + os.sep
+NOT_THE_MODEL = (TORCH, HERE, "<frozen")  # how files begin whose code is no model's own
 PREFIXES = {
     "torch.nn.functional.": "F.",
     "torch._C._nn.": "F.",

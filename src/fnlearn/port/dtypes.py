@@ -16,7 +16,7 @@ from fnlearn.port.source import called, said, start
 
 __all__ = ["Dtypes", "limits"]
 
-LIMITS = ("bits", "eps", "max", "min", "resolution", "smallest_normal", "tiny")
+LIMITS = ("eps", "max", "min", "resolution", "smallest_normal", "tiny")
 
 
 class Dtypes:
@@ -54,7 +54,7 @@ class Dtypes:
 
 def limits(found: torch.finfo, itself: bool) -> SimpleNamespace:
     """What is known of a dtype, as numbers that keep in mind what they are."""
-    made = SimpleNamespace(dtype=found.dtype)
+    made = SimpleNamespace(dtype=found.dtype, bits=found.bits)
     for name in LIMITS:
         number = Limit(getattr(found, name))
         number.dtype, number.name, number.itself = found.dtype, name, itself

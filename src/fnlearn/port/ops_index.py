@@ -32,7 +32,6 @@ row("argsort", "input, dim=-1, descending=False, stable=False", "jnp.argsort(inp
 def _topk(a: Any) -> str | list[str]:
     if ndim(a.input) == 0:
         return ONLY
-    _ = a.sorted  # in whatever order torch leaves them otherwise, sorted ones are among them
     if a.dim % max(ndim(a.input), 1) == ndim(a.input) - 1 and a.largest:
         return "jax.lax.top_k(input, k)"
     a.descending, a.at = a.largest, along(a.input, a.dim, slice(None, a.k))

@@ -28,7 +28,7 @@ row("tensordot", "a, b, dims=2, out=None", "jnp.tensordot(a, b, dims)")
 row("cosine_similarity", "x1, x2, dim=1, eps=1e-8", "F.cosine_similarity(x1, x2, dim, eps)")
 row("bilinear", "input1, input2, weight, bias=None", "F.bilinear(input1, input2, weight, bias)")
 row(
-    "_grouped_mm F.grouped_mm",
+    "_grouped_mm",
     "mat_a, mat_b, offs=None, bias=None, out_dtype=None",
     lambda a: f"F.grouped_mm(mat_a, mat_b{', offs=offs' * (a.offs is not None)})",
 )

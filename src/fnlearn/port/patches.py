@@ -10,7 +10,7 @@ import sympy  # type: ignore[import-untyped]
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
-from fnlearn.port.calls import HERE, TORCH
+from fnlearn.port.calls import NOT_THE_MODEL
 from fnlearn.port.dtypes import limits
 from fnlearn.port.errors import PortError
 
@@ -59,7 +59,7 @@ def patched(recorder: Any) -> Iterator[None]:
 
     def of_dtype(*given: Any) -> Any:  # a number that follows from a dtype is written so
         frame = sys._getframe(1)
-        if frame.f_code.co_filename.startswith((TORCH, HERE, "<frozen")):
+        if frame.f_code.co_filename.startswith(NOT_THE_MODEL):
             return finfo(*given)
         return limits(finfo(*given), not given or recorder.dtypes.named(frame).get("dtype_of") is True)
 

@@ -17,7 +17,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils._sympy.functions import IntTrueDiv, ToFloat
 from torch.utils._sympy.printers import PythonPrinter
 
-from fnlearn.port.calls import HERE, TORCH
+from fnlearn.port.calls import NOT_THE_MODEL, TORCH
 from fnlearn.port.expression import worked_out
 from fnlearn.port.graph import Sym, Val
 
@@ -105,7 +105,7 @@ def _is_of_symbols(code: CodeType) -> bool:
 
 def _is_user(code: CodeType) -> bool:
     """Whether it is a model's own code that branches, and not a function of torch's, which JAX has a word for."""
-    return code is ASSERT or not code.co_filename.startswith((TORCH, HERE, "<frozen"))
+    return code is ASSERT or not code.co_filename.startswith(NOT_THE_MODEL)
 
 
 @dataclass

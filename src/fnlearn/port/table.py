@@ -67,6 +67,7 @@ IRRELEVANT = {  # arguments that change where or how something is worked out, no
     "output_size",
     "pin_memory",
     "requires_grad",
+    "sorted",  # an order that torch leaves open may be the sorted one
     "stable",
 }
 
