@@ -4,12 +4,9 @@ import fnlearn.functional as F
 
 
 def self_attention(params, hidden, mask, *, train=False, key=None):  # gallery.bert.torch_model.SelfAttention
-    x = F.linear(hidden, **params["query"])
-    query = x.reshape(hidden.shape[0], hidden.shape[1], 2, -1).swapaxes(1, 2)
-    x = F.linear(hidden, **params["key"])
-    key_ = x.reshape(hidden.shape[0], hidden.shape[1], 2, -1).swapaxes(1, 2)
-    x = F.linear(hidden, **params["value"])
-    value = x.reshape(hidden.shape[0], hidden.shape[1], 2, -1).swapaxes(1, 2)
+    query = F.linear(hidden, **params["query"]).reshape(hidden.shape[0], hidden.shape[1], 2, -1).swapaxes(1, 2)
+    key_ = F.linear(hidden, **params["key"]).reshape(hidden.shape[0], hidden.shape[1], 2, -1).swapaxes(1, 2)
+    value = F.linear(hidden, **params["value"]).reshape(hidden.shape[0], hidden.shape[1], 2, -1).swapaxes(1, 2)
     scores = query @ key_.mT / 2.0 + mask
     weights = F.dropout(F.softmax(scores, -1), 0.1, train, key=key)
     return F.linear((weights @ value).swapaxes(1, 2).reshape(hidden.shape[0], hidden.shape[1], -1), **params["output"])

@@ -4,10 +4,9 @@ import fnlearn.functional as F
 
 
 def le_net(params, x):  # gallery.lenet.torch_model.LeNet
-    n = x.shape[0]
     x = F.max_pool2d(jnp.tanh(F.conv2d(x, **params["conv1"], padding=2)), 2)
     x = F.max_pool2d(jnp.tanh(F.conv2d(x, **params["conv2"])), 2)
-    x = x.reshape(n, -1)
+    x = x.reshape(x.shape[0], -1)
     x = jnp.tanh(F.linear(x, **params["fc1"]))
     x = jnp.tanh(F.linear(x, **params["fc2"]))
     return F.linear(x, **params["fc3"])

@@ -12,8 +12,7 @@ def mixer_block(params, x):  # gallery.mlp_mixer.torch_model.MixerBlock
 
 
 def mixer(params, x):  # gallery.mlp_mixer.torch_model.Mixer
-    n = x.shape[0]
-    x = F.conv2d(x, **params["stem"], stride=4).reshape(n, 8, -1).swapaxes(1, 2)
+    x = F.conv2d(x, **params["stem"], stride=4).reshape(x.shape[0], 8, -1).swapaxes(1, 2)
     x = mixer_block(params["blocks"]["0"], x)
     x = mixer_block(params["blocks"]["1"], x)
     x = F.layer_norm(x, (8,), **params["norm"]).mean(axis=1)

@@ -4,8 +4,7 @@ import fnlearn.functional as F
 def basic_block(params, buffers, x, *, train=False):  # gallery.resnet18.torch_model.BasicBlock
     out = F.conv2d(x, **params["conv1"], padding=1)
     out, bn1 = F.batch_norm_tracked(out, buffers["bn1"], **params["bn1"], training=train)
-    out = F.relu(out)
-    out = F.conv2d(out, **params["conv2"], padding=1)
+    out = F.conv2d(F.relu(out), **params["conv2"], padding=1)
     out, bn2 = F.batch_norm_tracked(out, buffers["bn2"], **params["bn2"], training=train)
     out = out + x
     return F.relu(out), {"bn1": bn1, "bn2": bn2}
@@ -14,8 +13,7 @@ def basic_block(params, buffers, x, *, train=False):  # gallery.resnet18.torch_m
 def basic_block_downsample(params, buffers, x, *, train=False):  # gallery.resnet18.torch_model.BasicBlock
     out = F.conv2d(x, **params["conv1"], stride=2, padding=1)
     out, bn1 = F.batch_norm_tracked(out, buffers["bn1"], **params["bn1"], training=train)
-    out = F.relu(out)
-    out = F.conv2d(out, **params["conv2"], padding=1)
+    out = F.conv2d(F.relu(out), **params["conv2"], padding=1)
     out, bn2 = F.batch_norm_tracked(out, buffers["bn2"], **params["bn2"], training=train)
     identity = F.conv2d(x, **params["downsample"]["0"], stride=2)
     identity, downsample_1 = F.batch_norm_tracked(
@@ -26,11 +24,9 @@ def basic_block_downsample(params, buffers, x, *, train=False):  # gallery.resne
 
 
 def res_net(params, buffers, x, *, train=False):  # gallery.resnet18.torch_model.ResNet
-    n = x.shape[0]
     x = F.conv2d(x, **params["conv1"], stride=2, padding=3)
     x, bn1 = F.batch_norm_tracked(x, buffers["bn1"], **params["bn1"], training=train)
-    x = F.relu(x)
-    x = F.max_pool2d(x, 3, stride=2, padding=1)
+    x = F.max_pool2d(F.relu(x), 3, stride=2, padding=1)
     x, layer1_0 = basic_block(params["layer1"]["0"], buffers["layer1"]["0"], x, train=train)
     x, layer1_1 = basic_block(params["layer1"]["1"], buffers["layer1"]["1"], x, train=train)
     x, layer2_0 = basic_block_downsample(params["layer2"]["0"], buffers["layer2"]["0"], x, train=train)
@@ -39,7 +35,7 @@ def res_net(params, buffers, x, *, train=False):  # gallery.resnet18.torch_model
     x, layer3_1 = basic_block(params["layer3"]["1"], buffers["layer3"]["1"], x, train=train)
     x, layer4_0 = basic_block_downsample(params["layer4"]["0"], buffers["layer4"]["0"], x, train=train)
     x, layer4_1 = basic_block(params["layer4"]["1"], buffers["layer4"]["1"], x, train=train)
-    x = F.adaptive_avg_pool2d(x, 1).reshape(n, -1)
+    x = F.adaptive_avg_pool2d(x, 1).reshape(x.shape[0], -1)
     return F.linear(x, **params["fc"]), {
         "bn1": bn1,
         "layer1": {"0": layer1_0, "1": layer1_1},

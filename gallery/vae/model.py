@@ -4,9 +4,7 @@ import fnlearn.functional as F
 
 
 def vae(params, x, noise):  # gallery.vae.torch_model.VAE
-    n = x.shape[0]
-    x = x.reshape(n, -1)
-    h = F.relu(F.linear(x, **params["fc1"]))
+    h = F.relu(F.linear(x.reshape(x.shape[0], -1), **params["fc1"]))
     mean = F.linear(h, **params["mean"])
     logvar = F.linear(h, **params["logvar"])
     std = jnp.exp(logvar * 0.5)

@@ -25,6 +25,7 @@ from fnlearn.port import calls, packed, parts, views
 from fnlearn.port.calls import HERE, TORCH, api_name, leaves, storage
 from fnlearn.port.dtypes import Dtypes
 from fnlearn.port.errors import PortError
+from fnlearn.port.frames import Frames, forward
 from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
 from fnlearn.port.ops import row_of
 from fnlearn.port.patches import patched
@@ -114,7 +115,7 @@ class _Recorder(TorchFunctionMode):
         self.views: dict[int, tuple[torch.Tensor, str, tuple[Any, ...], dict[str, Any]]] = {}
         self.fakes: dict[int, torch.Tensor] = {}
         self.names: dict[tuple[int, str], str] = {}  # of sizes
-        self.dtypes = Dtypes()
+        self.dtypes, self.frames = Dtypes(), Frames()
         self.every: list[Val] = []
         self.paths = {id(part): path for path, part in module.named_modules()}
         self.held: dict[str, tuple[str, torch.Tensor]] = {}
@@ -464,11 +465,11 @@ class _Recorder(TorchFunctionMode):
     # where the user's code is, and what it calls things
 
     def _user_frame(self) -> FrameType | None:
-        forward = getattr(getattr(self._owner().kind, "forward", None), "__code__", None) if self.stack else None
+        begin = forward(self._owner().kind) if self.stack else None
         frame = sys._getframe(2)
         while frame is not None:
             file = frame.f_code.co_filename
-            if frame.f_code is forward:
+            if frame.f_code is begin:
                 return frame
             if file.startswith(HERE):
                 if frame.f_code is trace.__code__:
@@ -486,14 +487,8 @@ class _Recorder(TorchFunctionMode):
         if frame is None or not self.stack or frame.f_code.co_name.startswith("<"):
             return
         owner = self._owner()
-        for name, value in frame.f_locals.items():
+        for name, value in self.frames.variables(frame, forward(owner.kind)):
             if isinstance(value, torch.Tensor) and id(value) in self.vals:
                 self.vals[id(value)].names.setdefault(id(owner), name)
             elif isinstance(value, torch.SymInt) and isinstance(size := self.sizes.of(value), Sym):
                 self.names.setdefault((id(owner), size.text), name)
-            elif isinstance(value, packed.Padded):
-                self.vals[id(value[0])].names.setdefault(id(owner), name)
-            elif isinstance(value, list | tuple) and len(value) < 64:
-                for i, item in enumerate(value):
-                    if isinstance(item, torch.Tensor) and id(item) in self.vals:
-                        self.vals[id(item)].names.setdefault(id(owner), f"{name}_{i}")

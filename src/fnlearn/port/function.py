@@ -393,9 +393,12 @@ class _Body:
                 self.size_names[symbol] = identifier(name)
                 continue
             place = self._place_of(symbol)
-            self.size_at[symbol] = place
             if not name and self._rebound(place[0]):
-                name = LETTERS.get(len(place[0].shape), "n")[place[1] : place[1] + 1] or f"size_{place[1]}"
+                beside = _beside(symbol, expressions, self.bound)
+                if beside is None:
+                    name = LETTERS.get(len(place[0].shape), "n")[place[1] : place[1] + 1] or f"size_{place[1]}"
+                place = beside or place
+            self.size_at[symbol] = place
             if name:
                 self.size_names[symbol] = identifier(name)
 
@@ -469,6 +472,14 @@ def _stopped(expression: Any) -> Any:
     if isinstance(expression, list):
         return [_stopped(part) for part in expression]
     return ast.Call(ast.parse(STOP, mode="eval").body, [expression], [])
+
+
+def _beside(symbol: str, expressions: list[ast.expr], but: set[int]) -> tuple[Val, int] | None:
+    """The value that has a size, and where, next to the size's only use; none of those that only a lambda has."""
+    readers = [e for e in expressions if symbol in symbols(e)]
+    there = [val for val in vals(readers[0]) if val.kind == "value" and id(val) not in but]
+    found = [(val, i) for val in there for i, size in enumerate(val.shape) if size == Sym(symbol)]
+    return found[0] if found and len(readers) == 1 else None
 
 
 def _unused_out(outs: Any, needed: set[int]) -> Any:

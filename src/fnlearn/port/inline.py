@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from fnlearn.port.expression import Replaced, repeated, vals
+from fnlearn.port.frames import Passed
 from fnlearn.port.graph import Val, values
 from fnlearn.port.model import Statement
 from fnlearn.port.source import said, start
@@ -40,7 +41,11 @@ def inline(
         statement.whole = _filled(statement.whole, defined, kept, width(statement.outs), width)
         out = statement.outs
         once = isinstance(out, Val) and uses[id(out)] == 1 and id(out) not in written
-        if once and not (named(out) and _names(statement)) and _fits(statement, consumers):
+        has_name = isinstance(out, Val) and named(out) and not isinstance(named(out), Passed) and _names(statement)
+        rest = once and has_name and bool(kept) and _is_rest(statement, kept[-1], named)
+        if rest:  # x, bn = …; x = F.conv2d(F.relu(x), …), where the source has x = self.relu(self.bn(…))
+            kept[-1].outs[0].names |= out.names
+        if once and (rest or not has_name) and _fits(statement, consumers, named):
             defined[id(out)] = statement
         else:
             kept.append(statement)
@@ -87,11 +92,19 @@ def _names(statement: Statement) -> bool:
     return not said(statement.where).lstrip().startswith("return ")
 
 
-def _fits(statement: Statement, consumers: dict[int, Statement]) -> bool:
+def _is_rest(statement: Statement, before: Statement, named: Named) -> bool:
+    """Whether a statement is the short end of one of the source, all but which is in the statement before."""
+    first = before.outs[0] if isinstance(before.outs, tuple) and before.outs else None
+    follows = isinstance(first, Val) and not named(first) and any(val is first for val in vals(statement.whole))
+    return follows and start(before.where) == start(statement.where) and _small(statement.whole)
+
+
+def _fits(statement: Statement, consumers: dict[int, Statement], named: Named) -> bool:
     """Whether a value can stand where it is used: in the same statement of the source, or short."""
     assert statement.whole is not None
     consumer = consumers.get(id(statement.outs))
     near = consumer is None or start(consumer.where) == start(statement.where) or _small(statement.whole)
+    near = near or isinstance(named(statement.outs), Passed)
     return near and len(ast.dump(statement.whole)) // 12 < LONGEST  # about the characters of its text
 
 

@@ -1,0 +1,54 @@
+"""How the user's code calls things, as its frames have it."""
+
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+
+from fnlearn.port.calls import NOT_THE_MODEL
+from fnlearn.port.packed import Padded
+
+__all__ = ["Frames", "Passed", "forward"]
+
+LONGEST = 64  # of a list whose tensors are called by its name and their number
+
+
+class Passed(str):
+    """What a helper calls a value that its caller has no name for, as in `self.split(self.query(x))`."""
+
+    __slots__ = ()
+
+
+class Frames:
+    """The frames whose variables were looked at; they are kept, so that no later one can be taken for one of them."""
+
+    def __init__(self) -> None:
+        self.known: set[FrameType] = set()
+
+    def variables(self, frame: FrameType, begin: CodeType | None) -> Iterator[tuple[str, Any]]:
+        """What a frame's variables hold, each by its name; of a helper that was just called, its callers' come first.
+
+        begin: the code of the module's own function, which is no helper.
+        """
+        passed: tuple[str, ...] = ()
+        if frame not in self.known and frame.f_code is not begin:
+            caller, code = frame.f_back, frame.f_code
+            if caller is not None and not caller.f_code.co_filename.startswith(NOT_THE_MODEL):
+                yield from self.variables(caller, begin)
+            passed = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        self.known.add(frame)
+        if frame.f_code.co_name.startswith("<"):  # of a comprehension or a lambda
+            return
+        for name, value in frame.f_locals.items():
+            if isinstance(value, Padded):
+                yield name, value[0]
+            elif isinstance(value, list | tuple) and len(value) < LONGEST:
+                yield from ((f"{name}_{i}", item) for i, item in enumerate(value) if isinstance(item, torch.Tensor))
+            else:
+                yield Passed(name) if name in passed else name, value
+
+
+def forward(kind: type) -> CodeType | None:
+    """The code of a kind of module's own function."""
+    return getattr(getattr(kind, "forward", None), "__code__", None)
