@@ -156,6 +156,8 @@ def bound(module: torch.nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
             given |= value
         else:
             given[name] = value
+    if isinstance(module, torch.nn.Sequential) and list(given) == ["input"]:
+        return {"x": given["input"]}
     return given
 
 

@@ -26,7 +26,7 @@ from fnlearn.port.calls import HERE, TORCH, api_name, leaves, storage
 from fnlearn.port.dtypes import Dtypes
 from fnlearn.port.errors import PortError
 from fnlearn.port.frames import Frames, forward
-from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, inlined, mapped
+from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, mapped, of_torch
 from fnlearn.port.ops import row_of
 from fnlearn.port.patches import patched
 from fnlearn.port.sizes import SYMBOLIC, Condition, Sizes
@@ -481,7 +481,7 @@ class _Recorder(TorchFunctionMode):
 
     def _owner(self) -> Inst:
         """The module call whose function the current code will stand in."""
-        return next((inst for inst in reversed(self.stack) if not inlined(inst.kind)), self.stack[0])
+        return next((inst for inst in reversed(self.stack) if not of_torch(inst.kind)), self.stack[0])
 
     def _note_names(self, frame: FrameType | None) -> None:
         if frame is None or not self.stack or frame.f_code.co_name.startswith("<"):

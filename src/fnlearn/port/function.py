@@ -90,7 +90,7 @@ class _Body:
         for call in body:
             if isinstance(call, Op):
                 self._op(call)
-            elif inlined(call.kind):
+            elif inlined(call):
                 self._walk(call.body)
                 self.writes |= call.writes
             elif tracked(call):
@@ -147,7 +147,8 @@ class _Body:
 
     def _new_state(self, path: str) -> Val:
         """What a call made of the buffers under a path."""
-        name = identifier("_".join(self.relative(path) or ["buffers"]))
+        name = "_".join(self.relative(path) or ["buffers"])
+        name = f"buffers_{name}" if name[0].isdigit() else identifier(name)
         self.state[path] = new = Val((), "", names=dict.fromkeys(self.scopes, name))
         return new
 

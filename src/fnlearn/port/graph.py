@@ -19,6 +19,7 @@ __all__ = [
     "Where",
     "inlined",
     "mapped",
+    "of_torch",
     "tracked",
     "values",
 ]
@@ -192,6 +193,20 @@ def tracked(inst: Inst) -> bool:
     return inst.kind in NORMS and "Batch" in inst.kind.__name__ and bool(inst.writes)
 
 
-def inlined(kind: type) -> bool:
-    """Whether calls of a module stand in its caller's function: torch's own layers and containers do."""
+def of_torch(kind: type) -> bool:
+    """Whether a module is one of torch's own layers and containers, and no function of its own in the source."""
     return kind.__module__.startswith("torch.nn.") and kind not in FUNCTIONS
+
+
+def inlined(inst: Inst) -> bool:
+    """Whether a call stands in its caller's function: torch's own layers and containers do.
+
+    A Sequential of several blocks that change buffers doesn't: its function gives back what became of all of them.
+    """
+    blocks = [call for call in inst.body if isinstance(call, Inst) and not tracked(call) and not inlined(call)]
+    return of_torch(inst.kind) and (inst.kind is not torch.nn.Sequential or sum(map(_changes, blocks)) < 2)
+
+
+def _changes(inst: Inst) -> bool:
+    """Whether a call changes buffers."""
+    return bool(inst.writes) or any(_changes(call) for call in inst.body if isinstance(call, Inst))

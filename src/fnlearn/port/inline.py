@@ -94,6 +94,7 @@ def _names(statement: Statement) -> bool:
 
 def _is_rest(statement: Statement, before: Statement, named: Named) -> bool:
     """Whether a statement is the short end of one of the source, all but which is in the statement before."""
+    assert statement.whole is not None
     first = before.outs[0] if isinstance(before.outs, tuple) and before.outs else None
     follows = isinstance(first, Val) and not named(first) and any(val is first for val in vals(statement.whole))
     return follows and start(before.where) == start(statement.where) and _small(statement.whole)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fnlearn.port.graph import Call, Inst, Op, Val, inlined, mapped
+from fnlearn.port.graph import Call, Inst, Op, Val, mapped, of_torch
 
 __all__ = ["Fork", "Mode", "merge", "operations"]
 
@@ -63,7 +63,7 @@ def _inst(train: Inst, evaluation: Inst, same: dict[int, Val]) -> Inst:
             raise _DifferentError
         merged.writes = {p: _merged(train.writes[p], evaluation.writes[p], inner) for p in train.writes}
     except _DifferentError:
-        if inlined(train.kind) and train.path:
+        if of_torch(train.kind) and train.path:
             raise
         merged.body = [Fork(_renamed(train, same), evaluation)]  # type: ignore[list-item]
         _link(train.outs, evaluation.outs, same)

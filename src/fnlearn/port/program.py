@@ -138,7 +138,7 @@ def _called(body: list[Any]) -> Iterator[Inst]:
             yield from _called(call.train.body)
             yield from _called(call.evaluation.body)
         elif isinstance(call, Inst):
-            if inlined(call.kind):
+            if inlined(call):
                 yield from _called(call.body)
             elif not tracked(call):
                 yield call
@@ -225,7 +225,7 @@ class _Slots(ast.NodeTransformer):
 
 
 def _free_name(function: Function, functions: list[Function]) -> str:
-    base = snake_case(function.inst.kind.__name__)
+    base = _base(function.inst)
     taken = {other.name for other in functions if other is not function} | {"apply"}
     if base not in taken:
         return base
@@ -239,6 +239,14 @@ def _free_name(function: Function, functions: list[Function]) -> str:
     while f"{base}_{i}" in taken:
         i += 1
     return f"{base}_{i}"
+
+
+def _base(inst: Inst) -> str:
+    """The name of a module's class; of a Sequential, which says nothing, what the module that has it calls it."""
+    if inst.kind is not torch.nn.Sequential or not inst.path:
+        return snake_case(inst.kind.__name__)
+    *above, name = inst.path.split(".")
+    return identifier("_".join([*above[-1:], name]) if name.isdigit() else name.rstrip("0123456789_"))
 
 
 def _child_names(function: Function) -> list[str]:

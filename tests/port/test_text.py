@@ -1,0 +1,92 @@
+"""How the source reads: what has a line of its own, and what a function."""
+
+import torch
+from torch import nn
+
+from fnlearn import equivalence, port
+
+
+class Helped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 6), nn.Linear(4, 6)
+
+    def split(self, rows):
+        return rows.unflatten(-1, (2, 3)).transpose(1, 2)
+
+    def forward(self, x):
+        query = self.split(self.first(x))
+        wide = self.second(x)
+        key = self.split(wide)
+        return query * key
+
+
+def test_the_argument_of_a_helper_is_no_line():
+    made = port.convert(Helped(), (torch.randn(2, 5, 4),))
+    assert '    query = F.linear(x, **params["first"]).reshape(' in made.source
+    assert '    wide = F.linear(x, **params["second"])\n    key_ = wide.reshape(' in made.source
+
+
+class Flat(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 2, 3), nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.conv(x)
+        x = torch.flatten(x, 1)
+        return self.fc(x)
+
+
+def test_a_size_is_looked_up_where_it_is_used_once():
+    module = Flat()
+    made = port.convert(module, (torch.randn(2, 3, 4, 4),))
+    assert "x = x.reshape(x.shape[0], -1)\n" in made.source
+    pair = equivalence.pair(module, made.apply, made.params, made.buffers)
+    assert equivalence.forward(pair, (torch.randn(3, 3, 4, 4),)).ok
+
+
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        out = self.relu(self.norm(self.conv(x)))
+        return x + self.conv(out)
+
+
+class Stages(nn.Module):
+    """Stages within stages, the last with a single block."""
+
+    def __init__(self):
+        super().__init__()
+        stages = [nn.Sequential(nn.Conv2d(1, 2, 1), Block(2), Block(2)) for _ in range(2)]
+        stages[1][0] = nn.Conv2d(2, 2, 1)
+        self.features = nn.Sequential(*stages, nn.Sequential(Block(2)))
+        self.scale = nn.Parameter(torch.ones(1, 2, 1, 1))
+
+    def forward(self, x):
+        return self.features(x) * self.scale
+
+
+def test_blocks_that_change_buffers_are_a_function_of_their_container():
+    module, inputs = Stages(), (torch.randn(3, 1, 2, 2),)
+    made = port.convert(module, inputs)
+    pair = equivalence.pair(module, made.apply, made.params, made.buffers)
+    for question in (equivalence.forward, equivalence.backward):
+        assert question(pair, inputs).ok
+    main = made.source[made.source.index("def stages(") :]
+    assert 'x, features_1 = features(params["features"], buffers["features"], x, train=train)' in main
+    assert 'return x * params["scale"], {"features": features_1}' in main
+    stage, whole = (part[: part.index("\n\n")] for part in made.source.split("def features")[1:])
+    assert stage.startswith("_0(")
+    assert stage.count("= block(") == 2
+    assert whole.count("= features_0(") == 2
+    assert whole.count("= block(") == 1
+
+
+def test_the_short_end_of_a_statement_is_in_the_next():
+    made = port.convert(Block(2), (torch.randn(3, 2, 2, 2),))
+    assert '    return x + F.conv2d(F.relu(out), **params["conv"]), {"norm": norm}\n' in made.source
