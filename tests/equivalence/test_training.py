@@ -140,6 +140,27 @@ def test_a_scheduler_beside_a_schedule(name):
     assert "its schedule, and the clipping" in answer.problems[0]
 
 
+def on_plateau(patience):
+    """Adam, whose rate halves when the loss hasn't fallen for more than some steps."""
+    plateau, adam = optim.schedules.reduce_lr_on_plateau(0.01, factor=0.5, patience=patience), optim.adam(0.01)
+
+    def update(grads, state, params, *, value):
+        updates, inner = adam.update(grads, state[0], params, lr=state[1].lr)
+        return updates, (inner, plateau.update(state[1], value))
+
+    return optax.GradientTransformationExtraArgs(lambda params: (adam.init(params), plateau.init()), update)
+
+
+def test_a_scheduler_that_looks_at_the_loss():
+    scheduler = lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, factor=0.5, patience=0)  # noqa: E731
+    answer = ask(transformation=on_plateau(0), scheduler=scheduler)
+    assert answer.ok, (answer.problems, answer.wrong)
+    losses = answer.curves["float64.loss"][0]
+    risen = next(i for i in range(1, STEPS) if losses[i] > min(losses[:i]))  # at the next step the rate is another
+    late = ask(transformation=on_plateau(99), scheduler=scheduler, dtypes=[])
+    assert late.problems[0].startswith(f"the runs part at step {risen + 2}, in params")
+
+
 def sgd(params):
     return torch.optim.SGD(params, 1.0)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +51,7 @@ OPTIMIZERS = {
     "adamw of groups": lambda net: torch.optim.AdamW(by_decay(net), 1e-2, betas=(0.8, 0.9)),
     "rmsprop, a part frozen": lambda net: torch.optim.RMSprop(frozen(net), 1e-2, centered=True),
 }
-SCHEDULERS = {
+SCHEDULERS: dict[str, Any] = {
     "none": lambda optimizer: None,
     "cosine": lambda optimizer: schedulers.CosineAnnealingLR(optimizer, 20),
     "warm-up": lambda optimizer: schedulers.SequentialLR(
@@ -61,8 +62,10 @@ SCHEDULERS = {
     "one cycle": lambda optimizer: schedulers.OneCycleLR(
         optimizer, 0.2, total_steps=20, cycle_momentum=isinstance(optimizer, torch.optim.SGD)
     ),
+    "plateau": schedulers.ReduceLROnPlateau,
 }
-CASES = [(o, s) for o in OPTIMIZERS for s in SCHEDULERS if s in ("none", "cosine") or o == "sgd"]
+CASES = [(o, s) for o in OPTIMIZERS for s in SCHEDULERS if s in ("none", "cosine")]
+CASES += [("sgd", s) for s in SCHEDULERS if s in ("warm-up", "one cycle")]
 DATA = [(torch.randn(5, 4, dtype=torch.float64), torch.randint(0, 3, (5,))) for _ in range(8)]
 
 
@@ -122,6 +125,33 @@ def test_a_scheduler_that_is_stepped_once_in_two_updates(x64):
     assert "schedule_0(count // 2)" in training.source
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw of groups"])
+def test_a_scheduler_that_is_given_a_metric(optimizer, x64):
+    """Epochs of two updates; the rate falls once before the run is ported, and once after."""
+    net, theirs, _, _ = half_trained(optimizer, "none")
+    scheduler = schedulers.ReduceLROnPlateau(theirs, "max", factor=0.5, patience=1, cooldown=1, threshold_mode="abs")
+    metrics = iter([0.5, 0.4, 0.5, 0.6, 0.6, 0.6, 0.6])
+    epochs = [DATA[i : i + 2] for i in (0, 2, 4, 6, 0, 2, 4)]
+    losses: list[float] = []
+    for epoch, data in enumerate(epochs):
+        if epoch == 4:
+            made = port.convert(
+                net, (DATA[0][0],), loss=smooth, targets=(DATA[0][1],), optimizer=theirs, scheduler=scheduler
+            )
+        losses += run(net, theirs, None, 1, data, smooth)
+        scheduler.step(next(metrics))
+    assert made.training is not None
+    module, state = made.training.module, (made.params, made.buffers, made.training.opt_state)
+    now, ours, rates = module.plateau_state, [], []  # type: ignore[var-annotated]
+    for metric, data in zip([0.6, 0.6, 0.6], epochs[4:], strict=True):
+        batches = [((jnp.asarray(x.numpy()),), (jnp.asarray(y.numpy()),)) for x, y in data]
+        *state, found = module.train(batches, *state, lr=now.lr)
+        now = module.plateau.update(now, metric)
+        ours, rates = [*ours, *found], [*rates, float(now.lr)]
+    assert_equivalent(np.asarray(losses[8:]), jnp.stack(ours))
+    assert rates[-1] == theirs.param_groups[0]["lr"] < rates[0] < made.training.optimizer.defaults["lr"]
+
+
 def test_a_loss_of_a_part_of_the_outputs(x64):
     class Two(nn.Module):
         def __init__(self):
@@ -150,11 +180,12 @@ def test_a_loss_that_branches_on_a_size(x64):
         training.module.loss(jnp.ones((2, 3)), jnp.zeros(2, int))
 
 
-def test_the_folder_goes_on_alone(tmp_path):
-    net, optimizer, scheduler, _ = half_trained("sgd", "cosine")
+@pytest.mark.parametrize("kind", ["cosine", "plateau"])
+def test_the_folder_goes_on_alone(tmp_path, kind):
+    net, optimizer, scheduler, _ = half_trained("sgd", kind)
     net = net.float()
     x, y = DATA[0][0].float(), DATA[0][1]
-    run(net, optimizer, scheduler, 1, [(x, y)] * 3, smooth)
+    run(net, optimizer, None if kind == "plateau" else scheduler, 1, [(x, y)] * 3, smooth)
     made = port.convert(net, (x,), loss=smooth, targets=(y,), optimizer=optimizer, scheduler=scheduler)
     assert all(answer.ok for answer in made.save(tmp_path / "net"))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "test_equivalence.py"]
@@ -182,8 +213,9 @@ def test_what_can_not_be_carried_over():
         convert(net, torch.optim.SGD(nn.Linear(2, 2).parameters(), 0.1))
     with pytest.raises(port.PortError, match="LambdaLR is not ported"):
         convert(net, optimizer, schedulers.LambdaLR(optimizer, lambda step: 1.0))
-    with pytest.raises(port.PortError, match="ReduceLROnPlateau needs a metric"):
-        convert(net, optimizer, schedulers.ReduceLROnPlateau(optimizer))
+    rates = torch.optim.SGD([{"params": net.hidden.parameters()}, {"params": net.head.parameters(), "lr": 0.2}], 0.1)
+    with pytest.raises(port.PortError, match=r"different rates is not ported, got lr=0.1 and min_lr=0, lr=0.2 and min"):
+        convert(net, rates, schedulers.ReduceLROnPlateau(rates))
     adam = torch.optim.Adam(net.parameters(), 0.1)
     with pytest.raises(port.PortError, match="changes the first beta of Adam"):
         convert(net, adam, schedulers.OneCycleLR(adam, 0.2, total_steps=9))

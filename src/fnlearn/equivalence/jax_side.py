@@ -110,7 +110,7 @@ def run(
         inputs = jax.tree.unflatten(shape, [(arrays | dict(others))[i] for i in range(shape.num_leaves)])
         (loss, buffers), grads = jax.value_and_grad(loss_of, has_aux=True)(params, buffers, inputs, goal, values)
         norm = jnp.sqrt(sum(jnp.sum(g * g) for name, g in both.names(grads).items() if name not in frozen))
-        updates, state = update(grads if clip is None else clip(grads), state, params)
+        updates, state = update(grads if clip is None else clip(grads), state, params, value=loss)
         return optax.apply_updates(params, updates), buffers, state, loss, norm
 
     with float64_for(dtype):

@@ -251,7 +251,9 @@ def run(module: Any, asked: Run, dtype: str, seen: str, probe: int = 0) -> tuple
         if asked.clip:
             asked.clip(list(params.values()))
         optimizer.step()
-        if scheduler is not None:
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            scheduler.step(value.detach())
+        elif scheduler is not None:
             scheduler.step()
         steps.append(step(value, norm, dict(mine.named_parameters()), _saved(mine)))
         draws.append(list(now))

@@ -42,7 +42,8 @@ def training(
     Args: both: a `Pair`. make: makes torch's optimizer of a list of parameters. transformation: JAX's. batches: for
         each step (inputs, target), inputs as for `forward`. losses: (torch's, JAX's), each of which makes a number of
         (output, target). jax_batches: what JAX's own loader gives; the same batches when left out. scheduler: makes
-        torch's scheduler of its optimizer, stepped after every update; JAX's schedule is in the transformation. clip:
+        torch's scheduler of its optimizer, stepped after every update, with the loss if it is a
+        ReduceLROnPlateau; JAX's schedule is in the transformation, whose `update` may take the loss as `value`. clip:
         (torch's, JAX's): one changes the gradients of a list of parameters, as `clip_grad_norm_` does, the other makes
         new ones of a tree of gradients. dtypes: those to compute in; float64 is always among them. key: for the JAX
         side.

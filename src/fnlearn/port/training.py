@@ -58,7 +58,7 @@ def start():
 
 
 @partial(jax.jit, donate_argnames=("params", "buffers", "opt_state"))
-def step(params, buffers, opt_state, inputs, targets, key=None):
+def step(params, buffers, opt_state, inputs, targets, key=None{rate}):
     """One update: parameters, buffers and the optimizer's state after it, and the loss before it."""
 
     def loss_of(params):
@@ -66,19 +66,21 @@ def step(params, buffers, opt_state, inputs, targets, key=None):
         return loss(out, *targets), after
 
     (value, buffers), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
-    updates, opt_state = optimizer.update(grads, opt_state, params)
+    updates, opt_state = optimizer.update(grads, opt_state, params{given})
     return optax.apply_updates(params, updates), buffers, opt_state, value
 
 
-def train(batches, params, buffers, opt_state, key=None):
+def train(batches, params, buffers, opt_state, key=None{rate_now}):
     """A step for each of (inputs, targets), two tuples; a key is needed where the model draws numbers."""
     losses = []
     for number, (inputs, targets) in enumerate(batches):
         own = None if key is None else jax.random.fold_in(key, number)
-        params, buffers, opt_state, value = step(params, buffers, opt_state, inputs, targets, own)
+        params, buffers, opt_state, value = step(params, buffers, opt_state, inputs, targets, own{given})
         losses.append(value)
     return params, buffers, opt_state, losses
 '''
+FIXED = {"rate": "", "given": "", "rate_now": ""}
+ON_PLATEAU = {"rate": ", *, lr", "given": ", lr=lr", "rate_now": ", *, lr=plateau_state.lr"}
 
 
 class Loss(torch.nn.Module):
@@ -125,7 +127,8 @@ def training(
     every, count = _pace(optimizer, scheduler)
     lines = "\n".join(_chain(module, names, optimizer, scheduler, every))
     buffers = sorted(tree.flatten(port.buffers))
-    source = formatted(f"{HEAD.format(buffers=buffers)}{_loss(loss_source)}\n\n{lines}{TAIL}")
+    tail = TAIL.format(**(ON_PLATEAU if _on_plateau(scheduler) else FIXED))
+    source = formatted(f"{HEAD.format(buffers=buffers)}{_loss(loss_source)}\n\n{lines}{tail}")
     if "F." not in source:
         source = source.replace("import fnlearn.functional as F\n", "")
     made = imported(source, "train", model=port.module)
@@ -137,13 +140,13 @@ def _chain(
     module: torch.nn.Module, names: dict[int, str], optimizer: torch.optim.Optimizer, scheduler: Any, every: int
 ) -> list[str]:
     """The lines that make the optimizer: torch's groups, each with its options and its schedule."""
-    lines, groups = [], []
+    lines, groups = _plateau(scheduler, optimizer.param_groups) if _on_plateau(scheduler) else [], []
     for i, group in enumerate(optimizer.param_groups):
         own = sorted(names[id(p)] for p in group["params"] if p.requires_grad)
         if not own:
             continue
         rate = repr(_plain(group["lr"]))
-        if scheduler is not None:
+        if scheduler is not None and not _on_plateau(scheduler):
             schedule = f"schedule_{i}" if len(optimizer.param_groups) > 1 else "schedule"
             lines.append(f"{schedule} = {_schedule(scheduler, i)}")
             rate = f"lambda count: {schedule}(count // {every})" if every > 1 else schedule
@@ -239,8 +242,37 @@ def _schedule(scheduler: Any, i: int) -> str:
         raise PortError(f"{kind} is not ported; write its schedule with fnlearn.optim.schedules")
     if "milestones" in held:
         held["milestones"] = sorted(held["milestones"].elements())
-    told = [f"{name}={held[name]!r}" for name in list(parameters)[1:] if held[name] != parameters[name].default]
-    return f"optim.schedules.{ours.__name__}({', '.join([repr(_plain(held['lr'])), *told])})"
+    return _made(ours, held)
+
+
+def _made(ours: Callable[..., Any], held: dict[str, Any]) -> str:
+    """The call that makes a schedule, with the options that are not its defaults."""
+    (lr, _), *parameters = inspect.signature(ours).parameters.items()
+    told = [f"{name}={held[name]!r}" for name, parameter in parameters if held[name] != parameter.default]
+    return f"optim.schedules.{ours.__name__}({', '.join([repr(_plain(held[lr])), *told])})"
+
+
+def _on_plateau(scheduler: Any) -> bool:
+    return isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+
+
+def _plateau(scheduler: Any, groups: list[dict[str, Any]]) -> list[str]:
+    """The lines of a scheduler that is given a metric: it and where it stands."""
+    rates = {(_plain(group["lr"]), least) for group, least in zip(groups, scheduler.min_lrs, strict=True)}
+    if len(rates) > 1:
+        told = ", ".join(f"lr={lr!r} and min_lr={least!r}" for lr, least in sorted(rates))
+        raise PortError(f"ReduceLROnPlateau of groups with different rates is not ported, got {told}")
+    ((lr, least),) = rates
+    made = optim.schedules.reduce_lr_on_plateau
+    state = optim.schedules.from_torch(scheduler.state_dict())._asdict() | {"lr": lr}
+    start = made(lr, mode=scheduler.mode).init()._asdict()
+    told = ", ".join(f"{name}={_plain(value)!r}" for name, value in state.items() if value != start[name])
+    now = f"plateau.init()._replace({told})" if told else "plateau.init()"
+    return [
+        f"plateau = {_made(made, {**vars(scheduler), 'lr': lr, 'min_lr': least})}",
+        "# after each epoch: plateau_state = plateau.update(plateau_state, metric), for train(..., lr=plateau_state.lr)",
+        f"plateau_state = {now}",
+    ]
 
 
 def _cycle(scheduler: Any, i: int) -> str:
@@ -271,9 +303,9 @@ def _pace(optimizer: torch.optim.Optimizer, scheduler: Any) -> tuple[int, int | 
     count = max(counts, default=None)
     if scheduler is None:
         return 1, count
+    if _on_plateau(scheduler):  # it is stepped outside of the loop
+        return 1, count
     steps = optim.schedules.from_torch(scheduler.state_dict())
-    if not isinstance(steps, int):
-        raise PortError(f"{type(scheduler).__name__} needs a metric; carry its state with fnlearn.optim.schedules")
     if count is None or not steps:
         return 1, steps
     if count % steps:
@@ -313,7 +345,7 @@ def goes_on(training: Training, module: torch.nn.Module) -> Callable[[list[Any]]
         def step(self) -> None:
             self.optimizer.step()
             self.done += 1
-            if self.scheduler is not None and self.done % training.every == 0:
+            if self.scheduler is not None and not _on_plateau(self.scheduler) and self.done % training.every == 0:
                 self.scheduler.step()
 
     return Stepping
