@@ -270,7 +270,7 @@ def _plateau(scheduler: Any, groups: list[dict[str, Any]]) -> list[str]:
     now = f"plateau.init()._replace({told})" if told else "plateau.init()"
     return [
         f"plateau = {_made(made, {**vars(scheduler), 'lr': lr, 'min_lr': least})}",
-        "# after each epoch: plateau_state = plateau.update(plateau_state, metric), for train(..., lr=plateau_state.lr)",
+        "# after each epoch: plateau_state = plateau.update(plateau_state, metric); train(..., lr=plateau_state.lr)",
         f"plateau_state = {now}",
     ]
 
