@@ -27,6 +27,34 @@ def test_the_argument_of_a_helper_is_no_line():
     assert '    wide = F.linear(x, **params["second"])\n    key_ = wide.reshape(' in made.source
 
 
+class Repeats(nn.Module):
+    """A helper's result has the caller's name, whatever the helper called it on the way."""
+
+    def __init__(self):
+        super().__init__()
+        self.relu = nn.ReLU(inplace=True)
+
+    def twice(self, states):
+        states = states[:, None].expand(states.shape[0], 2, states.shape[1])
+        return states.reshape(states.shape[0], 2 * states.shape[2])
+
+    def forward(self, x, y):
+        keys = self.twice(x)
+        scaled = torch.tanh(y)
+        values = self.twice(scaled)
+        scores = keys * values.flip(0)
+        out = scores - keys
+        return self.relu(out)
+
+
+def test_the_result_of_a_helper_is_called_as_by_its_caller():
+    made = port.convert(Repeats(), (torch.randn(2, 3), torch.randn(2, 3)))
+    lines = [line.strip() for line in made.source.splitlines()]
+    for name in ("keys", "values", "scaled", "scores", "out"):
+        assert any(line.startswith(f"{name} = ") for line in lines), name
+    assert any(line.startswith("return F.relu(out)") for line in lines)
+
+
 class Flat(nn.Module):
     def __init__(self):
         super().__init__()

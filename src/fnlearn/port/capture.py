@@ -21,15 +21,16 @@ from torch.nn.utils.stateless import _reparametrize_module
 from torch.overrides import TorchFunctionMode
 
 from fnlearn.equivalence.completed import weighted
-from fnlearn.port import calls, packed, parts, views
+from fnlearn.port import calls, frames, packed, parts, views
 from fnlearn.port.calls import HERE, TORCH, api_name, leaves, storage
 from fnlearn.port.dtypes import Dtypes
 from fnlearn.port.errors import PortError
-from fnlearn.port.frames import Frames, forward
+from fnlearn.port.frames import Frames, Lent, forward
 from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, mapped, of_torch
 from fnlearn.port.ops import row_of
 from fnlearn.port.patches import patched
 from fnlearn.port.sizes import SYMBOLIC, Condition, Sizes
+from fnlearn.port.source import said
 
 __all__ = ["Trace", "trace"]
 
@@ -364,7 +365,8 @@ class _Recorder(TorchFunctionMode):
 
     def _assign(self, tensor: torch.Tensor, op: Op, where: Where) -> None:
         old = self.vals[id(tensor)]
-        op.outs = new = self._bind(tensor, names=old.names)
+        leaves_ = said(where).lstrip().startswith("return ")
+        op.outs = new = self._bind(tensor, names={s: Lent(n) if leaves_ else n for s, n in old.names.items()})
         self.stack[-1].body.append(op)
         if old.kind in ("param", "constant"):
             raise PortError(f"{self._place(where)}: {old.path!r} is changed in place; only buffers can be")
@@ -489,6 +491,6 @@ class _Recorder(TorchFunctionMode):
         owner = self._owner()
         for name, value in self.frames.variables(frame, forward(owner.kind)):
             if isinstance(value, torch.Tensor) and id(value) in self.vals:
-                self.vals[id(value)].names.setdefault(id(owner), name)
+                frames.name(self.vals[id(value)], id(owner), name)
             elif isinstance(value, torch.SymInt) and isinstance(size := self.sizes.of(value), Sym):
                 self.names.setdefault((id(owner), size.text), name)

@@ -7,15 +7,20 @@ from typing import Any
 import torch
 
 from fnlearn.port.calls import NOT_THE_MODEL
+from fnlearn.port.graph import Val
 from fnlearn.port.packed import Padded
 
-__all__ = ["Frames", "Passed", "forward"]
+__all__ = ["Frames", "Lent", "forward", "name"]
 
 LONGEST = 64  # of a list whose tensors are called by its name and their number
 
 
-class Passed(str):
-    """What a helper calls a value that its caller has no name for, as in `self.split(self.query(x))`."""
+class Lent(str):
+    """A name that a value has for want of its own, and needs no line for.
+
+    It is what a helper calls what its caller has no name for, as in `self.split(self.query(x))`, or what `return
+    self.relu(x)` changes in place.
+    """
 
     __slots__ = ()
 
@@ -46,7 +51,14 @@ class Frames:
             elif isinstance(value, list | tuple) and len(value) < LONGEST:
                 yield from ((f"{name}_{i}", item) for i, item in enumerate(value) if isinstance(item, torch.Tensor))
             else:
-                yield Passed(name) if name in passed else name, value
+                yield Lent(name) if name in passed else name, value
+
+
+def name(value: Val, scope: int, called: str) -> None:
+    """Note what a scope calls a value; the first name stays, unless it was lent and this one is not."""
+    known = value.names.get(scope)
+    if known is None or (isinstance(known, Lent) and called != known and not isinstance(called, Lent)):
+        value.names[scope] = called
 
 
 def forward(kind: type) -> CodeType | None:

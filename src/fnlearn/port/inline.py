@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from fnlearn.port.expression import Replaced, repeated, vals
-from fnlearn.port.frames import Passed
+from fnlearn.port.frames import Lent
 from fnlearn.port.graph import Val, values
 from fnlearn.port.model import Statement
-from fnlearn.port.source import said, start
+from fnlearn.port.source import start
 
 __all__ = ["inline"]
 
@@ -41,7 +41,7 @@ def inline(
         statement.whole = _filled(statement.whole, defined, kept, width(statement.outs), width)
         out = statement.outs
         once = isinstance(out, Val) and uses[id(out)] == 1 and id(out) not in written
-        has_name = isinstance(out, Val) and named(out) and not isinstance(named(out), Passed) and _names(statement)
+        has_name = isinstance(out, Val) and named(out) and not isinstance(named(out), Lent)
         rest = once and has_name and bool(kept) and _is_rest(statement, kept[-1], named)
         if rest:  # x, bn = …; x = F.conv2d(F.relu(x), …), where the source has x = self.relu(self.bn(…))
             kept[-1].outs[0].names |= out.names
@@ -87,11 +87,6 @@ def _width(part: Any, named: Named, base: str) -> int:
     return width
 
 
-def _names(statement: Statement) -> bool:
-    """Whether it gives its value a name; in `return self.relu(out)`, a change in place, that has one already."""
-    return not said(statement.where).lstrip().startswith("return ")
-
-
 def _is_rest(statement: Statement, before: Statement, named: Named) -> bool:
     """Whether a statement is the short end of one of the source, all but which is in the statement before."""
     assert statement.whole is not None
@@ -105,7 +100,7 @@ def _fits(statement: Statement, consumers: dict[int, Statement], named: Named) -
     assert statement.whole is not None
     consumer = consumers.get(id(statement.outs))
     near = consumer is None or start(consumer.where) == start(statement.where) or _small(statement.whole)
-    near = near or isinstance(named(statement.outs), Passed)
+    near = near or isinstance(named(statement.outs), Lent)
     return near and len(ast.dump(statement.whole)) // 12 < LONGEST  # about the characters of its text
 
 
