@@ -3,9 +3,8 @@ import jax.numpy as jnp
 import fnlearn.functional as F
 
 
-def causal_self_attention(
-    params, buffers, x, *, train=False, key=None
-):  # gallery.nanogpt.torch_model.CausalSelfAttention
+# gallery.nanogpt.torch_model.CausalSelfAttention
+def causal_self_attention(params, buffers, x, *, train=False, key=None):
     B, T = x.shape[:2]
     key_0, key_1 = F.split_key(key, 2)
     # query, key and value of all heads in one product

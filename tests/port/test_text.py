@@ -118,3 +118,18 @@ def test_blocks_that_change_buffers_are_a_function_of_their_container():
 def test_the_short_end_of_a_statement_is_in_the_next():
     made = port.convert(Block(2), (torch.randn(3, 2, 2, 2),))
     assert '    return x + F.conv2d(F.relu(out), **params["conv"]), {"norm": norm}\n' in made.source
+
+
+class Attention(nn.Module):
+    def forward(self, first_of_the_arguments, second_of_the_arguments, third_of_the_arguments):
+        out = first_of_the_arguments + second_of_the_arguments  # a remark that does not fit behind the line any more
+        return out * third_of_the_arguments  # fits
+
+
+def test_a_comment_that_is_too_long_stands_above():
+    source = port.convert(Attention(), (torch.ones(2), torch.ones(2), torch.ones(2))).source
+    names = "first_of_the_arguments, second_of_the_arguments, third_of_the_arguments"
+    assert f"# tests.port.test_text.Attention\ndef attention({names}):\n" in source
+    assert "\n    # a remark that does not fit behind the line any more\n    out = first_of" in source
+    assert source.count("# fits\n") == 1
+    assert max(map(len, source.splitlines())) <= 120

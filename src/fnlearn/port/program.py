@@ -33,6 +33,7 @@ __all__ = ["formatted", "imported", "literal", "program"]
 
 SIZE = re.compile(r"(?<![\w\]])[a-zA-Z_]\w*\.shape(?:\[\d+:?\])?")  # of an input that is an argument itself
 LONGEST_LITERAL = 64  # numbers
+WIDEST = 120  # characters of a line
 IMPORTS = {"jax": "import jax\n", "jnp": "import jax.numpy as jnp\n", "F": "\nimport fnlearn.functional as F\n"}
 
 
@@ -258,7 +259,7 @@ def _child_names(function: Function) -> list[str]:
 
 def _text(function: Function) -> str:
     kind = function.inst.kind
-    lines = [f"def {function.name}({_parameters(function)}):  # {comment(_origin(kind))}"]
+    lines = _commented(f"def {function.name}({_parameters(function)}):", f"# {comment(_origin(kind))}")
     seen: set[Where] = set()
     for line, where in function.lines:
         place = start(where)
@@ -267,9 +268,17 @@ def _text(function: Function) -> str:
         text = _unparsed(line)
         lines += [f"    {said}" for said in above]
         first, *rest = text.split("\n")
-        lines.append(f"    {first}  {behind}" if behind else f"    {first}")
+        lines += _commented(f"    {first}", behind)
         lines += [f"    {part}" for part in rest]
     return "\n".join(lines)
+
+
+def _commented(line: str, said: str) -> list[str]:
+    """A line and what is said of it, behind it or, where that is too wide, above."""
+    if len(f"{line}  {said}") <= WIDEST:
+        return [f"{line}  {said}".rstrip()]
+    indent = line[: len(line) - len(line.lstrip())]
+    return [f"{indent}{said}", line] if said else [line]
 
 
 def _origin(kind: type) -> str:
@@ -353,7 +362,7 @@ def _quoted(value: Any) -> str:
 def formatted(text: str) -> str:
     """The text as ruff lays it out."""
     done = subprocess.run(
-        [find_ruff_bin(), "format", "--line-length", "120", "-"],
+        [find_ruff_bin(), "format", "--line-length", str(WIDEST), "-"],
         input=text,
         capture_output=True,
         text=True,
