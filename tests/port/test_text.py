@@ -122,14 +122,48 @@ def test_the_short_end_of_a_statement_is_in_the_next():
 
 class Attention(nn.Module):
     def forward(self, first_of_the_arguments, second_of_the_arguments, third_of_the_arguments):
-        out = first_of_the_arguments + second_of_the_arguments  # a remark that does not fit behind the line any more
-        return out * third_of_the_arguments  # fits
+        out = first_of_the_arguments.sum(0, True) + second_of_the_arguments  # a remark that does not fit behind it
+        out = torch.tanh(out)  # fits
+        return out * third_of_the_arguments
 
 
 def test_a_comment_that_is_too_long_stands_above():
     source = port.convert(Attention(), (torch.ones(2), torch.ones(2), torch.ones(2))).source
     names = "first_of_the_arguments, second_of_the_arguments, third_of_the_arguments"
     assert f"# tests.port.test_text.Attention\ndef attention({names}):\n" in source
-    assert "\n    # a remark that does not fit behind the line any more\n    out = first_of" in source
-    assert source.count("# fits\n") == 1
+    assert "\n    # a remark that does not fit behind it\n    out = first_of" in source
+    assert source.count("  # fits\n") == 1
     assert max(map(len, source.splitlines())) <= 120
+
+
+class Residual(nn.Module):
+    """The value that is needed longer than it has its name has another."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, states):
+        residual = states
+        states = self.first(states)
+        states = torch.tanh(states) + residual
+        residual = states
+        states = self.second(states)
+        return states + residual
+
+
+RESIDUAL = """
+    residual = states
+    states = F.linear(states, **params["first"])
+    states = jnp.tanh(states) + residual
+    residual = states
+    states = F.linear(states, **params["second"])
+    return states + residual
+"""
+
+
+def test_a_value_whose_name_is_given_to_another_goes_on_under_its_other_name():
+    module, inputs = Residual(), (torch.randn(2, 3),)
+    made = port.convert(module, inputs)
+    assert RESIDUAL in made.source
+    assert equivalence.backward(equivalence.pair(module, made.apply, made.params, made.buffers), inputs).ok

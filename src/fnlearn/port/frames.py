@@ -25,6 +25,12 @@ class Lent(str):
     __slots__ = ()
 
 
+class Item(str):
+    """The name of a list, and which of its items a value is."""
+
+    __slots__ = ()
+
+
 class Frames:
     """The frames whose variables were looked at; they are kept, so that no later one can be taken for one of them."""
 
@@ -49,7 +55,9 @@ class Frames:
             if isinstance(value, Padded):
                 yield name, value[0]
             elif isinstance(value, list | tuple) and len(value) < LONGEST:
-                yield from ((f"{name}_{i}", item) for i, item in enumerate(value) if isinstance(item, torch.Tensor))
+                yield from (
+                    (Item(f"{name}_{i}"), item) for i, item in enumerate(value) if isinstance(item, torch.Tensor)
+                )
             else:
                 yield Lent(name) if name in passed else name, value
 
@@ -59,6 +67,8 @@ def name(value: Val, scope: int, called: str) -> None:
     known = value.names.get(scope)
     if known is None or (isinstance(known, Lent) and called != known and not isinstance(called, Lent)):
         value.names[scope] = called
+    elif called != known and type(called) is str and called not in value.others.get(scope, []):
+        value.others.setdefault(scope, []).append(called)
 
 
 def forward(kind: type) -> CodeType | None:

@@ -5,6 +5,7 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
+from fnlearn.port import frames
 from fnlearn.port.drawing import draws, with_key
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import (
@@ -24,7 +25,7 @@ from fnlearn.port.inline import inline
 from fnlearn.port.merge import Fork
 from fnlearn.port.model import Function, Model, Statement, arguments_of
 from fnlearn.port.names import identifier
-from fnlearn.port.naming import STOP, DtypesOfArguments, Named, Names, Sizes
+from fnlearn.port.naming import STOP, DtypesOfArguments, Named, Names, Sizes, beside
 from fnlearn.port.ops import row_of
 from fnlearn.port.scan import reads, scanned
 
@@ -185,7 +186,8 @@ class _Body:
         self.same[id(new)] = old
         if old.kind == "value":
             for scope, name in new.names.items():
-                old.names.setdefault(scope, name)
+                for called in (name, *new.others.get(scope, [])):
+                    frames.name(old, scope, called)
 
     def _of(self, val: Val) -> Val:
         while id(val) in self.same:
@@ -257,6 +259,10 @@ class _Body:
     def _named(self, val: Val) -> str:
         return next((val.names[scope] for scope in self.scopes if scope in val.names), "")
 
+    def _also(self, val: Val) -> list[str]:
+        """What else the source calls a value."""
+        return [name for scope in self.scopes for name in val.others.get(scope, [])]
+
     # names
 
     def _name_all(self) -> None:
@@ -277,13 +283,14 @@ class _Body:
         function.arguments = [(name, val) for name, val in self.arguments if id(val) in used]
         self._find_foreign(expressions)
         self._last_uses(expressions)
-        names = Names(function, self._named, {f.name for f in self.model.functions.values()})
+        names = Names(function, self._named, self._also, {f.name for f in self.model.functions.values()})
         lines: list[tuple[ast.stmt, Where]] = []
         lines += self._head_lines(names)
         lines += self._key_lines(expressions, names)
         for i, statement in enumerate(self.statements):
             value = self._finished(statement.whole, names)
-            target = names.target(statement.outs, i, self.last, lambda out, i=i: self._hint(out, i))
+            lines += [(line, Where()) for line in names.handed_on(statement.outs, i, self.last)]
+            target = names.target(statement.outs, partial(self._hint, index=i))
             if (
                 isinstance(target, ast.Tuple)
                 and isinstance(value, ast.Tuple)
@@ -395,10 +402,10 @@ class _Body:
                 continue
             place = self._place_of(symbol)
             if not name and self._rebound(place[0]):
-                beside = _beside(symbol, expressions, self.bound)
-                if beside is None:
+                near = beside(symbol, expressions, self.bound)
+                if near is None:
                     name = LETTERS.get(len(place[0].shape), "n")[place[1] : place[1] + 1] or f"size_{place[1]}"
-                place = beside or place
+                place = near or place
             self.size_at[symbol] = place
             if name:
                 self.size_names[symbol] = identifier(name)
@@ -473,14 +480,6 @@ def _stopped(expression: Any) -> Any:
     if isinstance(expression, list):
         return [_stopped(part) for part in expression]
     return ast.Call(ast.parse(STOP, mode="eval").body, [expression], [])
-
-
-def _beside(symbol: str, expressions: list[ast.expr], but: set[int]) -> tuple[Val, int] | None:
-    """The value that has a size, and where, next to the size's only use; none of those that only a lambda has."""
-    readers = [e for e in expressions if symbol in symbols(e)]
-    there = [val for val in vals(readers[0]) if val.kind == "value" and id(val) not in but]
-    found = [(val, i) for val in there for i, size in enumerate(val.shape) if size == Sym(symbol)]
-    return found[0] if found and len(readers) == 1 else None
 
 
 def _unused_out(outs: Any, needed: set[int]) -> Any:

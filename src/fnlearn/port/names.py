@@ -6,6 +6,7 @@ import re
 
 __all__ = ["comment", "identifier", "snake_case"]
 
+WORD = re.compile(r"(?<=[a-zA-Z0-9])(?=[A-Z][a-z])|(?<=[a-z]{2}|.\d)(?=[A-Z]{2,}(?![a-z]))")  # where one begins
 RESERVED = {"F", "buffers", "jax", "jnp", "key", "params", "train"}
 BUILTINS = set(dir(builtins)) - {
     "input",
@@ -40,8 +41,7 @@ def identifier(name: str) -> str:
 
 def snake_case(name: str) -> str:
     """A class's name as that of a function."""
-    parts = re.sub(r"(?<=[a-zA-Z0-9])(?=[A-Z][a-z])", "_", name)
-    return identifier(parts.lower())
+    return identifier(WORD.sub("_", name).lower())
 
 
 def comment(text: str) -> str:

@@ -11,12 +11,12 @@ import sympy  # type: ignore[import-untyped]
 
 from fnlearn.port import sizes
 from fnlearn.port.errors import PortError
-from fnlearn.port.expression import below, hole, node, vals, worked_out
-from fnlearn.port.graph import Inst, Sym, Val
+from fnlearn.port.expression import below, hole, node, symbols, vals, worked_out
+from fnlearn.port.graph import Inst, Sym, Val, values
 from fnlearn.port.model import Model
 from fnlearn.port.names import identifier
 
-__all__ = ["STOP", "DtypesOfArguments", "Named", "Names", "Sizes"]
+__all__ = ["STOP", "DtypesOfArguments", "Named", "Names", "Sizes", "beside"]
 
 SHORT = 12  # characters of a size that needs no name
 OF_RECURRENT = re.compile(r"(weight|bias)_[ih][hr]_l\d+(_reverse)?")  # names of a recurrent network's weights
@@ -130,10 +130,10 @@ def _unstopped(expression: ast.expr) -> ast.expr:
 class Names:
     """Which name stands for which value, from statement to statement."""
 
-    def __init__(self, function: Any, named: Any, kept: set[str]):
-        self.named, self.kept = named, kept
+    def __init__(self, function: Any, named: Callable[[Val], str], also: Callable[[Val], list[str]], kept: set[str]):
+        self.named, self.also, self.kept = named, also, kept
         self.of: dict[int, str] = {}
-        self.holder: dict[str, int] = {}
+        self.holder: dict[str, Val] = {}
         arguments = []
         for name, val in function.arguments:
             arguments.append((self._take(identifier(name), val), val))
@@ -149,7 +149,7 @@ class Names:
         while free in self.holder or free in self.kept:
             free, i = f"{name}_{i}", i + 1
         self.of[id(val)] = free
-        self.holder[free] = id(val)
+        self.holder[free] = val
         return free
 
     def fixed(self, name: str) -> str:
@@ -168,19 +168,33 @@ class Names:
         """The name of a value that has one."""
         return self.of[id(val)]
 
-    def target(self, outs: Any, index: int, last: dict[int, int], hint: Any) -> ast.expr:
-        """What is assigned to; names whose value is not used any more are free again."""
-        for name, holder in list(self.holder.items()):
-            if last.get(holder, -1) <= index:
-                del self.holder[name]
-        return self._target(outs, hint)
+    def handed_on(self, outs: Any, index: int, last: dict[int, int]) -> list[ast.stmt]:
+        """Lines as `residual = x`, for values that are needed longer than they have their name, and have another.
 
-    def _target(self, outs: Any, hint: Any) -> ast.expr:
+        Names whose value is not used any more are free again.
+        """
+        lines: list[ast.stmt] = []
+        for name, holder in list(self.holder.items()):
+            if last.get(id(holder), -1) <= index:
+                del self.holder[name]
+        for out in values(outs):
+            name = identifier(self.named(out)) if isinstance(out, Val) and self.named(out) else ""
+            if name not in self.holder:
+                continue
+            others = [identifier(other) for other in self.also(self.holder[name])]
+            free = [other for other in others if other not in self.holder and other not in self.kept]
+            if free:
+                self._take(free[0], self.holder.pop(name))
+                lines.append(ast.parse(f"{free[0]} = {name}").body[0])
+        return lines
+
+    def target(self, outs: Any, hint: Callable[[Val], str]) -> ast.expr:
+        """What is assigned to; hint: a name for what the source has none for."""
         if isinstance(outs, Val):
             name = identifier(self.named(outs) or hint(outs))
             return ast.Name(self._take(name, outs), ast.Store())
         if isinstance(outs, tuple | list):
-            return ast.Tuple([self._target(part, hint) for part in outs], ast.Store())
+            return ast.Tuple([self.target(part, hint) for part in outs], ast.Store())
         return ast.Name("_", ast.Store())
 
 
@@ -246,6 +260,14 @@ class Sizes(ast.NodeTransformer):
                 whole, stand_ins[stand_in.name] = changed, other
         tree = worked_out(sizes.text(whole))
         return _StandIns({name: self._known(other) for name, other in stand_ins.items()}).visit(tree)
+
+
+def beside(symbol: str, expressions: list[ast.expr], but: set[int]) -> tuple[Val, int] | None:
+    """The value that has a size, and where, next to the size's only use; none of those that only a lambda has."""
+    readers = [e for e in expressions if symbol in symbols(e)]
+    there = [val for val in vals(readers[0]) if val.kind == "value" and id(val) not in but]
+    found = [(val, i) for val in there for i, size in enumerate(val.shape) if size == Sym(symbol)]
+    return found[0] if found and len(readers) == 1 else None
 
 
 class _StandIns(ast.NodeTransformer):
