@@ -136,6 +136,8 @@ class _Body:
         x, mean, var, weight, bias, training, _, eps = update.args
         called = partial(Op, where=inst.where, module=inst.path, stopped=update.stopped)
         if training is False:
+            for new, old in zip(update.outs[1:], (mean, var), strict=True):
+                self._alias(new, old)
             self._op(called("F.batch_norm", (x, mean, var, weight, bias), {"eps": eps}, inst.outs))
             return
         buffers, before = Val((), ""), self.tree("buffers", inst.path)

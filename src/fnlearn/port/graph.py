@@ -51,7 +51,8 @@ class Val:
 
     shape: numbers and `Sym`. kind: "value" for what is computed or given; "param", "buffer" or "constant" for what the
     model holds under `path`. A value with a path is a newer one of that buffer. names: how the source calls it, by the
-    module whose code that is. others: what else it does, in order. zeros: whether it was made by `torch.zeros`.
+    module whose code that is. others: what else it does, in order. zeros: whether it was made by `torch.zeros`. instead:
+    what evaluation gives back untouched, where this is what comes out in either mode.
     """
 
     shape: tuple[Any, ...]
@@ -61,6 +62,7 @@ class Val:
     names: dict[int, str] = field(default_factory=dict)
     others: dict[int, list[str]] = field(default_factory=dict)
     zeros: bool = False
+    instead: "Val | None" = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Where the two differ in numbers alone, the number depends on `train`; where they
 two bodies.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,8 +66,14 @@ def _inst(train: Inst, evaluation: Inst, same: dict[int, Val]) -> Inst:
         if of_torch(train.kind) and train.path:
             raise
         merged.body = [Fork(_renamed(train, same), evaluation)]  # type: ignore[list-item]
-        _link(train.outs, evaluation.outs, same)
-        merged.outs, merged.writes = evaluation.outs, evaluation.writes | {p: Val((), "") for p in train.writes}
+        known = {id(val) for val in same.values()}
+        try:
+            merged.outs = _linked(train.outs, evaluation.outs, same, known)
+        except _DifferentError:
+            if train.path:
+                raise
+            merged.outs = evaluation.outs  # of the model itself, which may return one thing or the other
+        merged.writes = evaluation.writes | {p: Val((), "") for p in train.writes}
     else:
         same |= inner
     _copy_names(merged, train, evaluation)
@@ -83,8 +89,8 @@ def _body(train: list[Call], evaluation: list[Call], same: dict[int, Val]) -> li
             body.append(_inst(one, other, same))
         elif isinstance(one, Op) and isinstance(other, Op) and (one.name, one.stopped) == (other.name, other.stopped):
             args, kwargs = _merged((one.args, one.kwargs), (other.args, other.kwargs), same)
-            _link(one.outs, other.outs, same)
-            body.append(Op(other.name, args, kwargs, other.outs, other.where, other.module, other.stopped))
+            outs = _linked(one.outs, other.outs, same)
+            body.append(Op(other.name, args, kwargs, outs, other.where, other.module, other.stopped))
         else:
             raise _DifferentError
     return body
@@ -93,9 +99,10 @@ def _body(train: list[Call], evaluation: list[Call], same: dict[int, Val]) -> li
 def _merged(train: Any, evaluation: Any, same: dict[int, Val]) -> Any:
     """The structure of evaluation; constants that differ become a Mode."""
     if isinstance(train, Val) and isinstance(evaluation, Val):
-        if _counterpart(train, same, evaluation) is not evaluation:
+        found = _counterpart(train, same, evaluation)
+        if found is None or evaluation not in (found, found.instead):
             raise _DifferentError
-        return evaluation
+        return found
     if isinstance(train, Val) or isinstance(evaluation, Val) or type(train) is not type(evaluation):
         if _constant(train) and _constant(evaluation):
             return Mode(train, evaluation)
@@ -134,20 +141,23 @@ def _counterpart(val: Val, same: dict[int, Val], hint: Val) -> Val | None:
     return same.get(id(val))
 
 
-def _link(train: Any, evaluation: Any, same: dict[int, Val]) -> None:
-    """Outputs of the two sides, paired."""
+def _linked(train: Any, evaluation: Any, same: dict[int, Val], known: Set[int] = frozenset()) -> Any:
+    """Outputs of the two sides, paired; what they are in a merged graph. known: what was there before, by its id."""
     if isinstance(train, Val) and isinstance(evaluation, Val) and len(train.shape) == len(evaluation.shape):
+        if id(evaluation) in known:  # given back as it came in, by evaluation alone
+            same[id(train)] = Val(evaluation.shape, evaluation.dtype, names=dict(train.names), instead=evaluation)
+            return same[id(train)]
         same[id(train)] = evaluation
         for scope, name in train.names.items():
             evaluation.names.setdefault(scope, name)
-    elif isinstance(train, dict) and isinstance(evaluation, dict) and list(train) == list(evaluation):
-        for key in train:
-            _link(train[key], evaluation[key], same)
-    elif isinstance(train, list | tuple) and isinstance(evaluation, list | tuple) and len(train) == len(evaluation):
-        for a, b in zip(train, evaluation, strict=True):
-            _link(a, b, same)
-    elif isinstance(train, Val) or isinstance(evaluation, Val):
+        return evaluation
+    if isinstance(train, dict) and isinstance(evaluation, dict) and list(train) == list(evaluation):
+        return {key: _linked(train[key], evaluation[key], same, known) for key in train}
+    if isinstance(train, list | tuple) and isinstance(evaluation, list | tuple) and len(train) == len(evaluation):
+        return type(evaluation)(_linked(a, b, same, known) for a, b in zip(train, evaluation, strict=True))
+    if isinstance(train, Val) or isinstance(evaluation, Val):
         raise _DifferentError
+    return evaluation
 
 
 def _renamed(inst: Inst, same: dict[int, Val]) -> Inst:

@@ -1,0 +1,67 @@
+"""Models that do one thing in training and another in evaluation."""
+
+import pytest
+import torch
+from torch import nn
+
+from fnlearn import equivalence, port
+
+
+class Drop(nn.Module):
+    """In evaluation what comes in comes out, the same tensor."""
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        kept = torch.floor(torch.rand((x.shape[0], 1), dtype=x.dtype) + 0.7)
+        return x.div(0.7) * kept
+
+
+class Twice(nn.Module):
+    """Drawn twice by one module, in between a dropout of nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.drop, self.nothing = nn.Linear(3, 3), nn.Linear(3, 3), Drop(), nn.Dropout(0.0)
+
+    def forward(self, h):
+        residual = h
+        h = self.nothing(self.first(h))
+        h = self.drop(h) + residual
+        residual = h
+        return self.drop(self.second(h)) + residual
+
+
+class Head(nn.Module):
+    """A normalisation for several inputs, and other outputs in each mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, xs):
+        xs = [self.norm(x) for x in xs]
+        return xs if self.training else (torch.cat(xs, 0), xs)
+
+
+class Detector(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head, self.aux = nn.Linear(3, 3), Head(), nn.Linear(3, 2)
+
+    def forward(self, x):
+        out = self.head([x, self.body(x)])
+        if self.training:
+            return {"out": out[0], "aux": self.aux(out[1])}
+        return out[0]
+
+
+@pytest.mark.parametrize("module", [Twice(), Detector()], ids=["twice", "detector"])
+def test_both_modes(module):
+    inputs = (torch.randn(4, 3),)
+    made = port.convert(module, inputs)
+    assert not made.no_training
+    pair = equivalence.pair(module, made.apply, made.params, made.buffers)
+    for question in (equivalence.forward, equivalence.backward):
+        answer = question(pair, inputs)
+        assert answer.ok, answer
