@@ -90,17 +90,26 @@ def array(value: Any, dtype: str) -> Any:
     """Floats in the dtype under test; Python's own numbers stay as they are, for options that must be known."""
     if not hasattr(value, "shape"):
         return value
+    if jnp.issubdtype(value.dtype, jnp.complexfloating):
+        return jnp.asarray(value, complex_of(dtype))
     return jnp.asarray(value, dtype) if jnp.issubdtype(value.dtype, jnp.floating) else jnp.asarray(value)
 
 
+def complex_of(dtype: str) -> str:
+    """The dtype of complex numbers beside real ones of a dtype."""
+    return "complex128" if dtype == "float64" else "complex64"
+
+
 def is_float(x: Any) -> bool:
-    """Whether it is an array of real floating-point numbers."""
-    return hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.floating)
+    """Whether it is an array of real or complex numbers."""
+    return hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.inexact)
 
 
-def cotangent(position: int, shape: tuple[int, ...]) -> np.ndarray:
-    """The random numbers that the output of a position is multiplied by."""
-    return np.asarray(np.random.default_rng((SEED, position)).standard_normal(tuple(shape)))
+def cotangent(position: int, shape: tuple[int, ...], whole: bool) -> np.ndarray:
+    """The random numbers that the output of a position is multiplied by; whole: whether they are complex, as it is."""
+    draw = np.random.default_rng((SEED, position))
+    real = np.asarray(draw.standard_normal(tuple(shape)))
+    return real + 1j * draw.standard_normal(tuple(shape)) if whole else real
 
 
 def float64_for(dtype: str) -> contextlib.AbstractContextManager[Any]:

@@ -112,7 +112,7 @@ def _leaf(
         return _unlike(name, actual, f"shapes differ: PyTorch {expected.shape}")
     if expected.dtype != actual.dtype and not (_exact(expected) and _exact(actual)):
         return _unlike(name, actual, f"dtypes differ: PyTorch {expected.dtype}")
-    a, b = _widest(expected), _widest(actual)
+    a, b = widest(expected), widest(actual)
     distance = _distance(a, b)
     errors = (np.nan, np.nan) if wide is None else (_largest(_distance(a, wide)), _largest(_distance(b, wide)))
     rtol, atol = tolerance or TOLERANCES.get(dtype, (0.0, 0.0))
@@ -163,7 +163,8 @@ def _exact(x: np.ndarray) -> bool:
     return x.dtype.kind in "biu"
 
 
-def _widest(x: np.ndarray) -> np.ndarray:
+def widest(x: np.ndarray) -> np.ndarray:
+    """Numbers in the widest dtype of their kind."""
     return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
 
 

@@ -77,7 +77,8 @@ def record(
 
 def _of_run(module: Any, run: Run, dtypes: Sequence[str]) -> dict[str, Any]:
     answers = dict[str, Any]()
-    for dtype in dict.fromkeys((*dtypes, "float64")):
+    refused = torch_side.refuses(module, run.batches[0][0], Request(0, "float64", "float64", True))
+    for dtype in dict.fromkeys((*dtypes, *(() if refused else ("float64",)))):
         for computed in dict.fromkeys((dtype, "float64")):
             key = torch_side.key(Request(0, computed, dtype, True), "run")
             answers[key] = torch_side.run(module, run, computed, dtype)
@@ -119,8 +120,11 @@ def _packed(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
         return {"dict": [[key, _packed(value, arrays)] for key, value in tree.items()]}
     if isinstance(tree, list | tuple):  # the records too
         return {type(tree).__name__: [_packed(value, arrays) for value in tree]}
-    name = str(len(arrays))
-    arrays[name] = np.array(as_numpy(tree), order="C")
+    name, array = str(len(arrays)), np.array(as_numpy(tree), order="C")
+    if array.dtype == np.complex128:  # which safetensors has not
+        arrays[name] = np.stack([array.real, array.imag])
+        return {"complex128": name}
+    arrays[name] = array
     return {"array": name}
 
 
@@ -130,6 +134,8 @@ def _unpacked(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
     ((kind, members),) = packed.items()
     if kind == "array":
         return arrays[members]
+    if kind == "complex128":
+        return arrays[members][0] + 1j * arrays[members][1]
     if kind == "dict":
         return {key: _unpacked(value, arrays) for key, value in members}
     values = [_unpacked(value, arrays) for value in members]

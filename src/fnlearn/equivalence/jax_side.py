@@ -48,8 +48,10 @@ def answer(
             if not gradients:
                 return *run(floats, buffers)[1], None
             pulled, pullback, (out, after) = jax.vjp(lambda x: run(x, buffers), floats, has_aux=True)
-            along = {i: jnp.asarray(1 if loss else cotangent(i, x.shape), x.dtype) for i, x in pulled.items()}
-            return out, after, pullback(along)[0]
+            # of complex numbers, JAX's derivatives are the conjugates of torch's
+            random = {i: cotangent(i, x.shape, jnp.iscomplexobj(x)).conj() for i, x in pulled.items()}
+            along = {i: jnp.asarray(1 if loss else random[i], x.dtype) for i, x in pulled.items()}
+            return out, after, jax.tree.map(jnp.conj, pullback(along)[0])
 
         # integers alone may decide shapes, which a compiled program must know beforehand
         out, after, grads = (jax.jit(whole) if floats else whole)(floats, buffers)

@@ -7,15 +7,17 @@ drawn. Modules are copied before they are run.
 import contextlib
 import copy
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from fnlearn.equivalence.asked import Call, Request, arguments, cotangent, has_x64, plain, requests
+from fnlearn.equivalence import doubts
+from fnlearn.equivalence.asked import Call, Request, arguments, cotangent, plain, requests
+from fnlearn.equivalence.compare import widest
 from fnlearn.equivalence.completed import completed
 from fnlearn.equivalence.draws import Draw, drawn
+from fnlearn.equivalence.prepared import prepared, read, tensor
 from fnlearn.equivalence.widened import widened
 from fnlearn.optim import torch_state
 from fnlearn.tree import as_numpy, flatten
@@ -109,8 +111,8 @@ def facts(module: Any) -> Facts:
         {name: told(b) for name, b in _saved(module).items()},
         tuple(name for name, p in module.named_parameters() if not p.requires_grad),
         {path or ROOT: tuple(of[id(p)] for p in part.parameters()) for path, part in module.named_modules()},
-        (*_precision(module), *_modes(module)),
-        tuple(_dropout(module)),
+        (*doubts.precision(module), *doubts.modes(module)),
+        tuple(doubts.dropout(module)),
         tuple(_unsaved(module)),
     )
 
@@ -158,10 +160,17 @@ def answer(
     if isinstance(module, Recording):
         kept: dict[str, Any] = module.answer(key(request, _what(gradients, loss)), (calls, module.inputs))
         return kept
+    given = gradients, loss, constant, probe
+    return _as_wide_as_asked(request.dtype, lambda: _computed(module, calls[request.call], request, *given))
+
+
+def _computed(
+    module: Any, call: Call, request: Request, gradients: bool, loss: Any, constant: Collection[str], probe: int
+) -> dict[str, Any]:
     import torch
 
-    mine = _prepared(module, request, probe)
-    leaves, shape = jax.tree.flatten(arguments(calls[request.call], _read))
+    mine = prepared(module, request, probe)
+    leaves, shape = jax.tree.flatten(arguments(call, read))
     given = [tensor(leaf, request.dtype, request.seen, probe) for leaf in leaves]
     differentiated = [(str(i), x) for i, x in enumerate(given) if _is_float(x) and str(i) not in constant]
     floats = {position: x.requires_grad_() for position, x in differentiated} if gradients else {}
@@ -185,7 +194,9 @@ def _pulled_back(outs: Sequence[Any], wanted: Sequence[Any], randomly: bool) -> 
     import torch
 
     pulled = {i: x for i, x in enumerate(outs) if torch.is_tensor(x) and x.requires_grad}
-    along = [torch.from_numpy(cotangent(i, x.shape)).to(x) for i, x in pulled.items()] if randomly else None
+    along = (
+        [torch.from_numpy(cotangent(i, x.shape, x.is_complex())).to(x) for i, x in pulled.items()] if randomly else None
+    )
     if not (pulled and wanted):
         return [torch.zeros_like(x) for x in wanted]
     grads = torch.autograd.grad(list(pulled.values()), wanted, along, allow_unused=True)
@@ -197,11 +208,15 @@ def layers(module: Any, calls: Sequence[Call], request: Request, probe: int = 0)
     if isinstance(module, Recording):
         kept: tuple[list[Event], list[Draw]] = module.answer(key(request, "layers"), (calls, module.inputs))
         return kept
+    return _as_wide_as_asked(request.dtype, lambda: _told(module, calls[request.call], request, probe))
+
+
+def _told(module: Any, call: Call, request: Request, probe: int) -> tuple[list[Event], list[Draw]]:
     import torch
 
     events: list[Event] = []
     counts: dict[str, int] = {}
-    mine = _prepared(module, request, probe)
+    mine = prepared(module, request, probe)
 
     def entered(path: str) -> Callable[..., None]:
         def hook(part: Any, args: Any, kwargs: Any) -> None:
@@ -220,7 +235,7 @@ def layers(module: Any, calls: Sequence[Call], request: Request, probe: int = 0)
     for path, part in mine.named_modules():
         part.register_forward_pre_hook(entered(path or ROOT), with_kwargs=True)
         part.register_forward_hook(left(path or ROOT))
-    given = arguments(calls[request.call], _read)
+    given = arguments(call, read)
     converted = jax.tree.map(lambda x: tensor(x, request.dtype, request.seen, probe), given)
     with torch.enable_grad(), _drawing(request) as draws:  # without gradients torch fuses whole encoder layers
         mine(*converted[0], **converted[1])
@@ -234,15 +249,20 @@ def run(module: Any, asked: Run, dtype: str, seen: str, probe: int = 0) -> tuple
             key(Request(0, dtype, seen, True), "run"), (asked.batches, module.batches)
         )
         return kept
+    return _as_wide_as_asked(dtype, lambda: _trained(module, asked, Request(0, dtype, seen, True), probe))
+
+
+def _trained(module: Any, asked: Run, request: Request, probe: int) -> tuple[Trajectory, list[list[Draw]]]:
     import torch
 
-    mine = _prepared(module, Request(0, dtype, seen, True), probe)
+    dtype, seen = request.dtype, request.seen
+    mine = prepared(module, request, probe)
     params = {name: p for name, p in mine.named_parameters() if p.requires_grad}
     optimizer, steps, draws = asked.make(list(params.values())), [], []
     scheduler = asked.scheduler(optimizer) if asked.scheduler else None
     for position, (call, target) in enumerate(asked.batches):
-        args, kwargs = jax.tree.map(lambda x: tensor(x, dtype, seen, probe), arguments(call, _read))
-        ((goal,), _) = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments((target,), _read))
+        args, kwargs = jax.tree.map(lambda x: tensor(x, dtype, seen, probe), arguments(call, read))
+        ((goal,), _) = jax.tree.map(lambda x: tensor(x, dtype, seen), arguments((target,), read))
         optimizer.zero_grad()
         with completed(), drawn(seen, position) as now:
             value = asked.loss(mine(*args, **kwargs), goal)
@@ -320,7 +340,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _error(x: np.ndarray, exact: np.ndarray) -> float:
     with np.errstate(invalid="ignore", over="ignore"):
-        distance = np.abs(x.astype("float64") - exact.astype("float64"))
+        distance = np.abs(widest(x) - widest(exact))
     return float(distance[np.isfinite(distance)].max(initial=0))
 
 
@@ -357,7 +377,7 @@ def draws_otherwise(module: Any, call: Call) -> bool:
     with torch.random.fork_rng(), torch.no_grad():
         for seed in (0, 1):
             torch.manual_seed(seed)
-            args, kwargs = jax.tree.map(lambda x: tensor(x, None, None), arguments(call, _read))
+            args, kwargs = jax.tree.map(lambda x: tensor(x, None, None), arguments(call, read))
             with drawn("float32"):
                 outs.append(jax.tree.leaves(plain(copy.deepcopy(module).train().float()(*args, **kwargs))))
     return any(not np.array_equal(as_numpy(a), as_numpy(b), equal_nan=True) for a, b in zip(*outs, strict=True))
@@ -366,62 +386,49 @@ def draws_otherwise(module: Any, call: Call) -> bool:
 def answerable(
     module: Any, calls: Sequence[Call], dtypes: Sequence[str], modes: Sequence[str]
 ) -> tuple[list[Request], list[str]]:
-    """What can be asked of a module, and a note where training can't, since it draws what can't be given to it."""
-    asked = requests(calls, dtypes, modes)
-    if not (any(request.train for request in asked) and draws_otherwise(module, calls[0])):
-        return asked, []
-    return [request for request in asked if not request.train], [DRAWS]
+    """What can be asked of a module, and notes on what can't: float64, and what draws what can't be given to it."""
+    asked, notes = requests(calls, dtypes, modes), list[str]()
+    if any(request.train for request in asked) and draws_otherwise(module, calls[0]):
+        asked, notes = [request for request in asked if not request.train], [DRAWS]
+    refused = {request: refuses(module, calls[request.call], request) for request in asked}
+    notes += [f"{request.at}: not compared, {why}" for request, why in refused.items() if why]
+    if all(refused.values()):
+        raise ValueError(f"the module is asked in float64 alone, but {next(iter(refused.values()))}; give other dtypes")
+    return [request for request in asked if not refused[request]], notes
+
+
+def refuses(module: Any, call: Call, request: Request) -> str:
+    """Why a module can't be asked in float64: it raises there, as where it multiplies by what it makes in float32."""
+    if request.dtype != "float64" or request.seen != "float64":
+        return ""
+    if isinstance(module, Recording):
+        asked = key(request, "out") in module.answers or key(request, "run") in module.answers
+        return "" if asked else "PyTorch raised there when it was recorded"
+    try:
+        _computed(module, call, request, False, None, (), 0)
+    except Exception as error:  # whatever a module raises
+        _computed(module, call, request._replace(dtype="float32", seen="float32"), False, None, (), 0)
+        return f"PyTorch raises there: {str(error).partition(chr(10))[0] or type(error).__name__}"
+    return ""
+
+
+Made = TypeVar("Made")
+
+
+def _as_wide_as_asked(dtype: str, make: Callable[[], Made]) -> Made:
+    """What is made; in float64, where a module raises, with what it makes itself in float32 in float64 too."""
+    try:
+        return make()
+    except Exception:
+        if dtype == "float64":
+            with contextlib.suppress(Exception), widened():
+                return make()
+        raise
 
 
 def key(request: Request, what: str) -> str:
     """What an answer to a request is called in a recording."""
     return f"{what} {request.at}.{request.seen}.{request.call}"
-
-
-def tensor(value: Any, dtype: str | None, seen: str | None, probe: int = 0) -> Any:
-    """An array as a tensor; floats in a dtype, after they were rounded to the one that is seen."""
-    import torch
-
-    if not isinstance(value, np.ndarray):
-        return value
-    if not jnp.issubdtype(value.dtype, jnp.floating):
-        return torch.from_numpy(np.array(value))
-    if dtype is None:
-        return torch.from_numpy(np.array(value, "float32"))
-    return _nudged(torch.from_numpy(value.astype(seen).astype("float64")).to(getattr(torch, dtype)), probe)
-
-
-def _read(value: Any) -> np.ndarray:
-    """An array for torch: int32, JAX's integer, becomes int64, torch's, without which `cross_entropy` takes no classes.
-
-    A tensor stays of its dtype, so that a module that counts on 32 bits can be asked.
-    """
-    import torch
-
-    array = as_numpy(value)
-    return array.astype("int64") if array.dtype == np.int32 and not torch.is_tensor(value) else array
-
-
-def _nudged(x: Any, probe: int) -> Any:
-    """A tensor whose numbers are up to a unit in the last place away; those of float64 to one of float32."""
-    import torch
-
-    if not probe or not x.is_floating_point():
-        return x
-    source = torch.Generator().manual_seed(probe)
-    steps = torch.randint(-1, 2, x.shape, generator=source, dtype=torch.float64)
-    eps = max(torch.finfo(x.dtype).eps, torch.finfo(torch.float32).eps)
-    return (x.detach().double() * (1 + steps * eps)).to(x.dtype)
-
-
-def _prepared(module: Any, request: Request, probe: int) -> Any:
-    import torch
-
-    copied = copy.deepcopy(module).train(request.train)
-    copied = copied.to(getattr(torch, request.seen)).to(getattr(torch, request.dtype))
-    for p in copied.parameters() if probe else ():
-        p.data.copy_(_nudged(p.data, probe))
-    return copied
 
 
 @contextlib.contextmanager
@@ -463,38 +470,4 @@ def _tensors(values: Any) -> list[Any]:
 
 
 def _is_float(x: Any) -> bool:
-    return hasattr(x, "is_floating_point") and bool(x.is_floating_point())
-
-
-def _precision(module: Any) -> list[str]:
-    import torch
-
-    dtypes = {str(p.dtype).removeprefix("torch.") for p in module.parameters() if p.is_floating_point()}
-    found = []
-    if "float64" in dtypes and not has_x64():
-        found.append("the module is float64, but JAX's x64 is off: set jax_enable_x64, or its arrays become float32")
-    if len(dtypes) > 1:
-        found.append(f"the module's parameters have several dtypes: {sorted(dtypes)}")
-    if (precision := torch.get_float32_matmul_precision()) != "highest":
-        found.append(
-            f"torch multiplies float32 with less precision: torch.get_float32_matmul_precision() is {precision}"
-        )
-    if any(p.is_cuda for p in module.parameters()) and torch.backends.cudnn.allow_tf32:
-        found.append("torch convolves in TF32: set torch.backends.cudnn.allow_tf32 = False")
-    return found
-
-
-def _modes(module: Any) -> list[str]:
-    modes = {name: part.training for name, part in module.named_modules()}
-    other = [name for name, training in modes.items() if training != module.training]
-    state = "in training" if module.training else "in evaluation"
-    return [f"the module is {state}, but parts of it are not: {', '.join(other)}"] if other else []
-
-
-def _dropout(module: Any) -> list[str]:
-    found = []
-    for name, part in module.named_modules():
-        p = getattr(part, "p", None) if "Dropout" in type(part).__name__ else getattr(part, "dropout", None)
-        if isinstance(p, int | float) and not isinstance(p, bool) and p > 0:
-            found.append(f"{name or type(part).__name__} drops numbers in training, p = {p}")
-    return found
+    return hasattr(x, "is_floating_point") and bool(x.is_floating_point() or x.is_complex())

@@ -27,6 +27,7 @@ from jax.custom_batching import custom_vmap
 
 from fnlearn.equivalence import torch_side
 from fnlearn.equivalence.asked import plain
+from fnlearn.equivalence.compare import widest
 from fnlearn.equivalence.pair import Pair
 from fnlearn.equivalence.torch_side import ROOT, Event
 from fnlearn.nn import Layer
@@ -178,7 +179,7 @@ def laid_like(x: np.ndarray, like: np.ndarray, channels: tuple[int, int]) -> np.
 def distance(a: np.ndarray, b: np.ndarray) -> float:
     """How far apart two arrays are, infinite where one is NaN."""
     with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.abs(np.asarray(a, "float64") - np.asarray(b, "float64"))
+        apart = np.abs(widest(np.asarray(a)) - widest(np.asarray(b)))
     return float(np.nan_to_num(apart, nan=np.inf).max(initial=0))
 
 

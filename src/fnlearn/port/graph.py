@@ -51,8 +51,8 @@ class Val:
 
     shape: numbers and `Sym`. kind: "value" for what is computed or given; "param", "buffer" or "constant" for what the
     model holds under `path`. A value with a path is a newer one of that buffer. names: how the source calls it, by the
-    module whose code that is. others: what else it does, in order. zeros: whether it was made by `torch.zeros`. instead:
-    what evaluation gives back untouched, where this is what comes out in either mode.
+    module whose code that is. others: what else it does, in order. zeros: whether it was made by `torch.zeros`.
+    instead: what evaluation gives back untouched, where this is what comes out in either mode.
     """
 
     shape: tuple[Any, ...]

@@ -163,7 +163,7 @@ def _of_class(kind: type[Any]) -> str:
 def _same(port: "Port", made: torch.nn.Module) -> bool:
     """Whether a module answers as the one that was ported; what it draws included."""
     modes = ("eval",) if port.no_training else ("eval", "train")
-    requests, _ = torch_side.answerable(port.original, [port.inputs], (), modes)
+    requests, _ = torch_side.answerable(port.original, [port.inputs], ("float32",), modes)
     for request in requests:
         theirs, mine = (torch_side.answer(module, [port.inputs], request, False) for module in (port.original, made))
         if theirs.pop("draws") != mine.pop("draws") or _shapes(theirs) != _shapes(mine):
