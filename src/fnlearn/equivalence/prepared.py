@@ -9,7 +9,7 @@ import numpy as np
 from fnlearn.equivalence.asked import Request, complex_of
 from fnlearn.tree import as_numpy
 
-__all__ = ["prepared", "read", "tensor"]
+__all__ = ["copied", "prepared", "read", "tensor"]
 
 
 def tensor(value: Any, dtype: str | None, seen: str | None, probe: int = 0) -> Any:
@@ -39,6 +39,14 @@ def read(value: Any) -> np.ndarray:
     return array.astype("int64") if array.dtype == np.int32 and not torch.is_tensor(value) else array
 
 
+def copied(module: Any) -> Any:
+    """A copy of a module; scripted functions that it holds, which nothing can copy, are the same."""
+    import torch
+
+    held = [value for part in module.modules() for value in vars(part).values()]
+    return copy.deepcopy(module, {id(x): x for x in held if isinstance(x, torch.jit.ScriptFunction)})
+
+
 def prepared(module: Any, request: Request, probe: int) -> Any:
     """A copy of a module in the dtype of a request, after it was rounded to the one that is seen.
 
@@ -46,14 +54,14 @@ def prepared(module: Any, request: Request, probe: int) -> Any:
     """
     import torch
 
-    copied = copy.deepcopy(module).train(request.train)
+    made = copied(module).train(request.train)
     for dtype in (request.seen, request.dtype):
         real, other = getattr(torch, dtype), getattr(torch, complex_of(dtype))
         # `Module.to` makes real numbers of complex ones
-        copied._apply(lambda x, r=real, c=other: x.to(r if x.is_floating_point() else c if x.is_complex() else x.dtype))
-    for p in copied.parameters() if probe else ():
+        made._apply(lambda x, r=real, c=other: x.to(r if x.is_floating_point() else c if x.is_complex() else x.dtype))
+    for p in made.parameters() if probe else ():
         p.data.copy_(_nudged(p.data, probe))
-    return copied
+    return made
 
 
 def _nudged(x: Any, probe: int) -> Any:

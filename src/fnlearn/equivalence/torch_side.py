@@ -5,7 +5,6 @@ drawn. Modules are copied before they are run.
 """
 
 import contextlib
-import copy
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,7 +16,7 @@ from fnlearn.equivalence.asked import Call, Request, arguments, cotangent, plain
 from fnlearn.equivalence.compare import widest
 from fnlearn.equivalence.completed import completed
 from fnlearn.equivalence.draws import Draw, drawn
-from fnlearn.equivalence.prepared import prepared, read, tensor
+from fnlearn.equivalence.prepared import copied, prepared, read, tensor
 from fnlearn.equivalence.widened import widened
 from fnlearn.optim import torch_state
 from fnlearn.tree import as_numpy, flatten
@@ -379,7 +378,7 @@ def draws_otherwise(module: Any, call: Call) -> bool:
             torch.manual_seed(seed)
             args, kwargs = jax.tree.map(lambda x: tensor(x, None, None), arguments(call, read))
             with drawn("float32"):
-                outs.append(jax.tree.leaves(plain(copy.deepcopy(module).train().float()(*args, **kwargs))))
+                outs.append(jax.tree.leaves(plain(copied(module).train().float()(*args, **kwargs))))
     return any(not np.array_equal(as_numpy(a), as_numpy(b), equal_nan=True) for a, b in zip(*outs, strict=True))
 
 

@@ -18,7 +18,6 @@ from fnlearn.port.graph import RECURRENT, Inst, Limit, Val, Where, mapped
 from fnlearn.port.names import identifier
 
 __all__ = [
-    "COUNTED",
     "DATA_DEPENDENT",
     "HERE",
     "NORM_ARGUMENTS",
@@ -28,6 +27,7 @@ __all__ = [
     "UPDATES",
     "api_name",
     "bound",
+    "counted",
     "entered",
     "functional",
     "known_bounds",
@@ -66,7 +66,6 @@ def api_name(func: Any) -> str:
     return name.removesuffix(".__get__")
 
 
-COUNTED = ("chunk", "split", "unsafe_chunk", "unsafe_split")  # another number of parts has too few names in the text
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
 UPDATES = ("F.batch_norm", "F.instance_norm")
 NORM_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias")
@@ -113,6 +112,14 @@ def known_bounds(structure: Any, place: Callable[[], str]) -> Any:
     return torch.utils._pytree.tree_map_only(
         slice, lambda part: slice(*map(number, (part.start, part.stop, part.step))), structure
     )
+
+
+def counted(name: str, args: Any, kwargs: Any) -> bool:
+    """Whether a call makes a number of parts that its arguments say; another number has too few names in the text."""
+    if name in ("chunk", "unsafe_chunk"):
+        return True
+    given = [*args[1:2], *(kwargs[n] for n in ("split_size", "split_size_or_sections") if n in kwargs)]
+    return name in ("split", "unsafe_split") and not isinstance(given[0], int)
 
 
 def leaves(structure: Any) -> Iterator[Any]:

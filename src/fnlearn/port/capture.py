@@ -5,11 +5,9 @@ are seen at `torch.nn.Module.__call__`. Sizes of the inputs are symbols, so that
 what is a constant.
 """
 
-import copy
 import sys
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -21,7 +19,8 @@ from torch.nn.utils.stateless import _reparametrize_module
 from torch.overrides import TorchFunctionMode
 
 from fnlearn.equivalence.completed import weighted
-from fnlearn.port import calls, frames, packed, parts, views
+from fnlearn.equivalence.prepared import copied
+from fnlearn.port import calls, escape, frames, packed, parts, views
 from fnlearn.port.calls import HERE, TORCH, api_name, leaves, storage
 from fnlearn.port.dtypes import Dtypes
 from fnlearn.port.errors import PortError
@@ -29,10 +28,11 @@ from fnlearn.port.frames import Frames, Lent, forward
 from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, mapped, of_torch
 from fnlearn.port.ops import row_of
 from fnlearn.port.patches import patched
-from fnlearn.port.sizes import SYMBOLIC, Condition, Sizes
+from fnlearn.port.sizes import SYMBOLIC, Sizes
 from fnlearn.port.source import said
+from fnlearn.port.traced import Trace
 
-__all__ = ["Trace", "trace"]
+__all__ = ["trace"]
 
 SILENT = {"requires_grad_", "requires_grad.__set__", "retain_grad", "register_hook", "__set__", "is_nested"}
 VALUES_NEEDED = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero"}
@@ -42,26 +42,6 @@ PLAIN = (bool, int, float, complex, str, slice, torch.dtype, torch.device, torch
 Dims = Container[int]  # which of an input's dimensions are symbols
 
 
-@dataclass(frozen=True)
-class Trace:
-    """A recorded call of a model: the root's `Inst`, and how the source calls sizes.
-
-    sizes: names of symbolic sizes by (module call, expression). expressions: sizes as sympy has them, by their text.
-    held: every tensor the model holds, by path. inputs: the tensors it was given. constants: which of the inputs' sizes
-    have to be the example's. conditions: what else has to hold of them. like_the_example: whether it holds there, but
-    for those that a size is more than one.
-    """
-
-    root: Inst
-    sizes: dict[tuple[int, str], str]
-    expressions: dict[str, Any]
-    held: dict[str, tuple[str, torch.Tensor]]
-    inputs: list[Val]
-    constants: list[Condition]
-    conditions: list[Condition]
-    like_the_example: bool
-
-
 def trace(
     module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: Dims, raised: bool
 ) -> Trace:
@@ -69,7 +49,7 @@ def trace(
 
     raised: whether a batch of one in an input is run as one of two, since torch has no symbol for a size of one.
     """
-    module = copy.deepcopy(module).train(train)
+    module = copied(module).train(train)
     sizes = Sizes()
     fake_mode = FakeTensorMode(shape_env=sizes.env, allow_non_fake_inputs=True)
     fake_mode.cache_enabled = False  # a third of the time where sizes are symbols
@@ -87,6 +67,7 @@ def trace(
             out = module(*inputs[0], **inputs[1])
         packed.refuse(out, "the model returns")
         recorder.settle_sizes()
+    escape.returned(recorder.root)
     texts = calls.entered(recorder.root.args)
     return Trace(
         recorder.root,
@@ -262,7 +243,7 @@ class _Recorder(TorchFunctionMode):
         if row_of(calls.functional(name)) is None and not name.endswith("__set__"):
             return self._record_parts(name, func, (args, kwargs), before, where)
         self.inside = True
-        with self._told(where, name), self.sizes.env.unasked(name in calls.COUNTED):
+        with self._told(where, name), self.sizes.env.unasked(calls.counted(name, args, kwargs)):
             out = calls.SHAPES.get(name, func)(*args, **kwargs)
         self.inside = False
         changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
@@ -418,12 +399,14 @@ class _Recorder(TorchFunctionMode):
                 out = packed.call(self, original, module, args, kwargs)
             else:
                 out = original(module, *args, **kwargs)
+            out = torch.utils._pytree.tree_map(self._known, out)
             inst.outs = self.frozen(out, where)
             self._note_reassigned(module)
         finally:
             self.stack.pop()
         if self.stack:
             self._note_names(frame)
+            self._note_attributes(module, (inst, self._owner()))
         return out
 
     def _norm(self, original: Callable[..., Any], module: Any, args: Any, kwargs: Any, where: Where) -> Any:
@@ -463,6 +446,14 @@ class _Recorder(TorchFunctionMode):
             val = self.vals.get(id(tensor))
             if val is not None and val.kind == "value" and val.path != path:
                 self._write(path, val)
+
+    def _note_attributes(self, module: torch.nn.Module, scopes: tuple[Inst, ...]) -> None:
+        """What a module keeps of a call, as in `self.mean = x.mean()`, is called as it calls that."""
+        for name, tensor in vars(module).items():
+            val = self.vals.get(id(tensor))
+            if val is not None and val.kind == "value":
+                for scope in scopes:
+                    frames.name(val, id(scope), name)
 
     # where the user's code is, and what it calls things
 

@@ -16,7 +16,8 @@ import torch
 
 from fnlearn import equivalence, tree
 from fnlearn.equivalence import torch_side
-from fnlearn.port.capture import Trace, trace
+from fnlearn.equivalence.prepared import copied
+from fnlearn.port.capture import trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Sym, Val, values
 from fnlearn.port.interop import Ported, weights_of
@@ -27,6 +28,7 @@ from fnlearn.port.save import save
 from fnlearn.port.scan import LEAST
 from fnlearn.port.sizes import Condition
 from fnlearn.port.standalone import with_functions
+from fnlearn.port.traced import Trace
 from fnlearn.port.training import Loss, Training, training
 
 __all__ = ["Port", "convert"]
@@ -84,7 +86,7 @@ class Port:
         Raises: ValueError that lists every missing, unexpected and wrongly shaped name; OSError when it can't be read.
         """
         params, buffers = weights_of(path, self.original, self.params, self.buffers)
-        original = torch_side.loaded(copy.deepcopy(self.original), tree.merge(params, buffers))
+        original = torch_side.loaded(copied(self.original), tree.merge(params, buffers))
         return dataclasses.replace(self, params=params, buffers=buffers, original=original, training=None)
 
     def to_nnx(self) -> Ported:
@@ -147,7 +149,7 @@ def convert(
     if made.no_training:
         raise PortError(f"the model can't be trained: {made.no_training}")
     with torch.no_grad():
-        out = copy.deepcopy(module).eval()(*made.inputs.args, **made.inputs.kwargs)
+        out = copied(module).eval()(*made.inputs.args, **made.inputs.kwargs)
     of_loss = _ported(Loss(loss), (out, *targets), None, dynamic_shapes, False)
     return dataclasses.replace(made, training=training(of_loss.source, made, loss, targets, optimizer, scheduler))
 
@@ -189,8 +191,8 @@ class _Example:
     def run(self) -> None:
         """What functions of the model cache are numbers then; what they would cache in a recording is of no use."""
         with suppress(Exception), torch.no_grad(), torch.random.fork_rng(devices=[]):
-            module, args, kwargs = copy.deepcopy((self.module, self.args, self.kwargs))
-            module.eval()(*args, **kwargs)
+            args, kwargs = copy.deepcopy((self.args, self.kwargs))
+            copied(self.module).eval()(*args, **kwargs)
 
     def recorded(self, train: bool, dims: Container[int], raised: bool) -> Trace:
         """One mode; dims: which dimensions are symbols; raised: whether a batch of one is run as one of two."""

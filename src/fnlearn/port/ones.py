@@ -11,8 +11,8 @@ from typing import Any
 
 import sympy  # type: ignore[import-untyped]
 
-from fnlearn.port.capture import Trace
 from fnlearn.port.graph import Inst, Op, Sym, Val, mapped
+from fnlearn.port.traced import Trace
 
 __all__ = ["Places", "same_at_one", "taking_one"]
 

@@ -63,6 +63,11 @@ def patched(recorder: Any) -> Iterator[None]:
             return finfo(*given)
         return limits(finfo(*given), not given or recorder.dtypes.named(frame).get("dtype_of") is True)
 
+    def unscripted(function: Any, *args: Any, **kwargs: Any) -> Any:  # what was scripted, as the Python that it was
+        return function._torchdynamo_inline(*args, **kwargs)
+
+    scripted = torch.jit.ScriptFunction.__call__
+    torch.jit.ScriptFunction.__call__ = unscripted  # type: ignore[method-assign,assignment]
     finfo = torch.finfo
     aligned = torch._nested_tensor_from_mask_left_aligned
     torch._nested_tensor_from_mask_left_aligned = unnested  # type: ignore[assignment]
@@ -80,6 +85,7 @@ def patched(recorder: Any) -> Iterator[None]:
     try:
         yield
     finally:
+        torch.jit.ScriptFunction.__call__ = scripted  # type: ignore[method-assign]
         torch.finfo = finfo  # type: ignore[misc]
         sympy.simplify = SIMPLIFY
         builtins.len = length

@@ -16,7 +16,6 @@ import torch
 from ruff.__main__ import find_ruff_bin  # type: ignore[import-untyped]
 
 from fnlearn.port.calls import entered
-from fnlearn.port.capture import Trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import node
 from fnlearn.port.function import build
@@ -28,6 +27,7 @@ from fnlearn.port.ops import row_of
 from fnlearn.port.sizes import Condition
 from fnlearn.port.source import comments, start
 from fnlearn.port.table import Dtype
+from fnlearn.port.traced import Trace
 
 __all__ = ["formatted", "imported", "literal", "program"]
 
