@@ -79,7 +79,15 @@ def compares(x, y):
 
 
 def pools(x):
-    return F.avg_pool2d(x, x.shape[2:])
+    return F.lp_pool2d(x, 2, x.shape[2:])
+
+
+def reverses(x):
+    """Windows, and back."""
+    batch, height, width = x.shape
+    windows = x.view(batch, height // 2, 2, width // 2, 2).transpose(2, 3).reshape(-1, 2, 2) * 2
+    again = int(windows.shape[0] / (height * width / 2 / 2))
+    return windows.view(again, height // 2, width // 2, 2, 2).transpose(2, 3).reshape(again, height, width) + x
 
 
 def least(x):
@@ -98,7 +106,6 @@ REFUSED: dict[str, Any] = {  # the function, its example, what is the same progr
     "assertion": (asserts, [(2, 5)], [(2, 6)], [(2, 7)], "x.shape[1] <= 6, got 7"),
     "torch's assertion": (checks, [(2, 5)], [(3, 5)], [(2, 4)], "x.shape[1] == 5, got 4"),
     "loop": (loops, [(2, 5)], [(3, 5)], [(2, 6)], "x.shape[1] == 5, got 6"),
-    "root": (roots, [(2, 9)], [(3, 9)], [(2, 4)], "int(x.shape[1] ** 0.5) == 3, got 4"),
     "two inputs": (compares, [(2, 3), (2, 3)], [(4, 5), (4, 5)], [(1, 3), (2, 3)], "x.shape[0] == others_0.shape[0]"),
     "number of torch's": (pools, [(2, 3, 4, 5)], [(1, 2, 4, 5)], [(2, 3, 5, 5)], "x.shape[2] == 4, got 5"),
     "minimum": (least, [(2, 6)], [(2, 5)], [(2, 3)], "x.shape[1] > 4, got 3"),
@@ -152,6 +159,12 @@ OPEN: dict[str, Any] = {
     "halves": (lambda x: torch.cat(x.chunk(2, 1)[::-1], 1), (2, 6), (3, 8)),
     "chunks": (lambda x: torch.cat(x.chunk(3, 1)[::-1], 1), (2, 6), (3, 7)),
     "parts of a size": (lambda x: torch.cat(x.split(x.shape[1] // 2, 1)[::-1], 1), (2, 6), (3, 8)),
+    "integers": (reverses, (2, 4, 6), (3, 8, 2)),
+    "integer of an integer": (lambda x: x.reshape(int(x.shape[0] * x.shape[1])), (2, 4), (3, 5)),
+    "integer of a root": (roots, (2, 9), (3, 4)),
+    "as large as it is": (lambda x: F.avg_pool2d(x, x.shape[2:]), (2, 3, 4, 5), (1, 2, 3, 6)),
+    "as long as it is": (lambda x: F.max_pool1d(x, x.size(2)).squeeze(2), (2, 3, 4), (1, 2, 3)),
+    "windows of a size": (lambda x: F.max_pool2d(x, (1, x.shape[3]), padding=0), (2, 3, 4, 5), (1, 2, 3, 6)),
     "windows": (lambda x: x.unfold(1, 3, 2), (2, 6), (3, 9)),
     "diagonal": (lambda x: torch.diag_embed(x, offset=1), (2, 3), (3, 4)),
     "padding": (lambda x: F.pad(x, (0, (4 - x.shape[1] % 4) % 4)), (2, 6), (3, 9)),

@@ -223,4 +223,31 @@ def _grouped_mm(a: Any, b: Any, offs: Any = None, bias: Any = None, out_dtype: A
     return empty
 
 
-SHAPES: dict[str, Callable[..., Any]] = {**dict.fromkeys(RECURRENT, _recurrent), "_grouped_mm": _grouped_mm}
+def _pooled(pool: Callable[..., Any], dims: int) -> Callable[..., Any]:
+    """A pooling whose window may follow from a size, as in `avg_pool2d(x, x.shape[2:])`: torch's wants numbers."""
+
+    def each(value: Any) -> list[Any]:
+        given = list(value) if isinstance(value, tuple | list) else [value]
+        return given * dims if len(given) == 1 else given
+
+    def pooled(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, *more: Any, **options: Any) -> Any:
+        window, steps = each(kernel_size), each(kernel_size if stride is None else stride)
+        plain = not any(isinstance(size, torch.SymInt) for size in (*window, *steps))
+        others = {**options, "dilation": options.get("dilation", 1) != 1}
+        if plain or more or any(others.get(name) for name in ("dilation", "ceil_mode", "return_indices")):
+            return pool(input, kernel_size, stride, padding, *more, **options)
+        sizes = zip(input.shape[-dims:], window, steps, each(padding), strict=True)
+        return input.new_empty((*input.shape[:-dims], *((n + 2 * p - k) // s + 1 for n, k, s, p in sizes)))
+
+    return pooled
+
+
+SHAPES: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(RECURRENT, _recurrent),
+    **{
+        f"F.{kind}_pool{n}d": _pooled(getattr(torch.nn.functional, f"{kind}_pool{n}d"), n)
+        for kind in ("avg", "max")
+        for n in (1, 2, 3)
+    },
+    "_grouped_mm": _grouped_mm,
+}

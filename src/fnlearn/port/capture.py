@@ -43,14 +43,19 @@ Dims = Container[int]  # which of an input's dimensions are symbols
 
 
 def trace(
-    module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], train: bool, dynamic: Dims, raised: bool
+    module: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    train: bool,
+    dynamic: Dims,
+    raised: bool,
+    sizes: Sizes,
 ) -> Trace:
     """Run a copy of the model in one mode, and say what it did.
 
     raised: whether a batch of one in an input is run as one of two, since torch has no symbol for a size of one.
     """
     module = copied(module).train(train)
-    sizes = Sizes()
     fake_mode = FakeTensorMode(shape_env=sizes.env, allow_non_fake_inputs=True)
     fake_mode.cache_enabled = False  # a third of the time where sizes are symbols
     recorder = _Recorder(module, fake_mode, sizes)

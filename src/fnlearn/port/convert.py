@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from fnlearn.equivalence.prepared import copied
 from fnlearn.port.capture import trace
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Sym, Val, values
+from fnlearn.port.integers import kept
 from fnlearn.port.interop import Ported, weights_of
 from fnlearn.port.merge import merge
 from fnlearn.port.ones import Places, same_at_one, taking_one
@@ -196,7 +198,7 @@ class _Example:
 
     def recorded(self, train: bool, dims: Container[int], raised: bool) -> Trace:
         """One mode; dims: which dimensions are symbols; raised: whether a batch of one is run as one of two."""
-        return trace(self.module, self.args, self.kwargs, train, dims, raised)
+        return kept(partial(trace, self.module, self.args, self.kwargs, train, dims, raised))
 
     def narrowed(self, places: Places) -> "_Example":
         """The same with a size of one in some places."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 import sympy  # type: ignore[import-untyped]
@@ -49,6 +49,7 @@ class _Env(ShapeEnv):
     def __init__(self) -> None:
         super().__init__(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
         self.asked: dict[Any, Any] = {}
+        self.converting: dict[int, dict[str, Any]] = {}  # names of code that makes numbers of symbols by `int`
         self.bounds: dict[Any, Any] = {}
 
     def bound_sympy(self, expr: Any, size_oblivious: bool = False) -> Any:
@@ -66,7 +67,10 @@ class _Env(ShapeEnv):
         are changed it has to stay one, since torch leaves it out then.
         """
         asked = sym_node.expr
-        asker = _asker(sys._getframe(1))
+        frame = _asking(sys._getframe(1))
+        asker = frame.f_code
+        if not sym_node.is_bool() and asked.free_symbols and "int" in asker.co_names and "int" not in frame.f_globals:
+            self.converting[id(frame.f_globals)] = frame.f_globals
         own = not sym_node.is_bool() or _is_user(asker)
         if not own and isinstance(asked, sympy.Eq) and 1 in asked.args and asker.co_name in BROADCASTING:
             return sympy.false
@@ -91,12 +95,12 @@ def _equates(asked: Any) -> bool:
     return isinstance(asked, sympy.Eq | sympy.Ne) and (asked.lhs.is_Symbol or asked.rhs.is_Symbol)
 
 
-def _asker(frame: Any) -> CodeType:
-    """The code that asks something of a symbol, behind torch's own code of symbols."""
+def _asking(frame: Any) -> FrameType:
+    """The frame of what asks something of a symbol, behind torch's own code of symbols."""
     while _is_of_symbols(frame.f_code):
         frame = frame.f_back
-    code: CodeType = frame.f_code
-    return code
+    asking: FrameType = frame
+    return asking
 
 
 def _is_of_symbols(code: CodeType) -> bool:
