@@ -1,8 +1,10 @@
 """What models in the wild do: keep a value of one call for the next, script functions, fill caches."""
 
+import dataclasses
 import warnings
 
 import jax
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -88,7 +90,81 @@ def filled():
     return module
 
 
-MODULES = {"kept": Series, "scripted": Scripted, "a cache that is empty": Cached, "a cache that is full": filled}
+class Normals(nn.Module):
+    """Distributions check their arguments' numbers, unless they are told not to."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.scale = nn.Linear(3, 2), nn.Parameter(torch.zeros(2))
+
+    def forward(self, x):
+        normal = torch.distributions.Normal(self.mean(x), self.scale.exp())
+        return normal.log_prob(torch.tanh(x[..., :2])).sum(-1), normal.entropy()
+
+
+class Fields(nn.Module):
+    """Arrays of numpy's among the arguments, tensors made in the manner of old, and the method `where`."""
+
+    def __init__(self):
+        super().__init__()
+        self.offsets, self.order = np.array([0.0, 2.0, 5.0]), np.array([2, 0, 1])
+
+    def forward(self, x):
+        y = x[..., self.order] + x.new_tensor(self.offsets) * torch.sqrt(torch.FloatTensor([0.5]).to(x.dtype))
+        return torch.zeros_like(y).where(y < 0, y * 2) + isinstance(y, torch.LongTensor)
+
+
+@dataclasses.dataclass
+class Out:
+    last: torch.Tensor
+    hidden: list[torch.Tensor]
+    length: int
+
+
+class Classes(nn.Module):
+    """A dataclass comes out, with a number; rows are taken by a range; one dimension is added in place to a view."""
+
+    def forward(self, x):
+        x = x * 2
+        rows = x[range(2), 1]
+        first = x[0]
+        first.unsqueeze_(0)
+        return Out(rows, [first * 2, x], 3)
+
+
+class Contracted(nn.Module):
+    """Three operands, in the order that torch finds best."""
+
+    def forward(self, x):
+        return torch.einsum("bld,bmd,bme->ble", x, x, x)
+
+
+class Losses(nn.Module):
+    """A loss in training alone, for which two sizes have to be one."""
+
+    def forward(self, x):
+        targets = x.new_ones(x.shape[0], 4, 3)
+        return nn.functional.mse_loss(x, targets) if self.training else x
+
+
+def trained():
+    module = Within(Scaled())
+    module.loss = (nn.Linear(3, 1)(torch.ones(2, 3)) ** 2).mean()
+    return module
+
+
+MODULES = {
+    "classes": Classes,
+    "three operands": Contracted,
+    "losses": Losses,
+    "after a step": trained,
+    "distributions": Normals,
+    "arrays": Fields,
+    "kept": Series,
+    "scripted": Scripted,
+    "a cache that is empty": Cached,
+    "a cache that is full": filled,
+}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -96,7 +172,7 @@ def test_idioms(name):
     module, inputs = MODULES[name](), (torch.randn(2, 4, 3),)
     made = port.convert(module, inputs)
     pair = equivalence.pair(module, made.apply, made.params, made.buffers)
-    with jax.numpy_dtype_promotion("standard"):  # what was cached stays float32
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # what was cached stays float32
         for question in (equivalence.forward, equivalence.backward):
             answer = question(pair, inputs)
             assert answer.ok, answer
@@ -122,3 +198,54 @@ def test_a_number_of_parts_that_follows_from_a_size_is_asked_for():
     made = port.convert(Steps(), (torch.randn(3, 2),))
     with pytest.raises(ValueError, match=r"ported for x.shape\[0\] == 3, got 6"):
         made.apply({}, {}, torch.ones(6, 2).numpy())
+
+
+class Forces(nn.Module):
+    def forward(self, x):
+        x = x.requires_grad_()
+        return torch.autograd.grad(x.square().sum(), x)[0]
+
+
+class Mapped(nn.Module):
+    def forward(self, x):
+        return torch.vmap(lambda row: row * 2)(x)
+
+
+@pytest.mark.parametrize(
+    ("module", "told"), [(Forces(), r"use jax\.grad"), (Mapped(), r"torch\.func is not ported")], ids=["grad", "vmap"]
+)
+def test_derivatives_and_transformations_inside_are_refused(module, told):
+    with pytest.raises(port.PortError, match=rf"test_idioms\.py:\d+.*{told}"):
+        port.convert(module, (torch.randn(2, 3),))
+    validated = torch.distributions.Distribution._validate_args
+    assert validated is __debug__
+
+
+class Seeded(nn.Module):
+    """Its own generator, in whose place the port draws by a key."""
+
+    def forward(self, x):
+        return x + torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
+
+
+def test_a_generator_of_the_models_own_is_a_key():
+    made = port.convert(Seeded(), (torch.randn(2, 3),))
+    one, other = (made.apply({}, {}, jax.numpy.ones((2, 3)), key=jax.random.key(i))[0] for i in (0, 1))
+    assert not (one == other).any()
+
+
+class Index:
+    """Of somebody's own; torch takes it for a number."""
+
+    def __index__(self):
+        return 1
+
+
+class Indexed(nn.Module):
+    def forward(self, x):
+        return x[Index()]
+
+
+def test_arguments_of_other_kinds_are_refused():
+    with pytest.raises(port.PortError, match=r"__getitem__ with \w+ of a kind that is not ported"):
+        port.convert(Indexed(), (torch.randn(2, 3),))

@@ -1,6 +1,7 @@
 """What both sides are asked, and how numbers reach them: the same on both, rounded to the dtype under test."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -81,6 +82,8 @@ def plain(out: Any) -> Any:
     """A model's output as dicts and lists, without what is None."""
     if isinstance(out, Mapping):
         return {str(key): plain(value) for key, value in out.items() if value is not None}
+    if dataclasses.is_dataclass(out) and not isinstance(out, type):
+        return plain({part.name: getattr(out, part.name) for part in dataclasses.fields(out)})
     if isinstance(out, tuple | list):
         return [plain(value) for value in out if value is not None]
     return out

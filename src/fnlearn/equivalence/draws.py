@@ -164,7 +164,10 @@ def _step_by_step(f: Any, carried: Any, rows: list[Any], reverse: bool) -> tuple
 
 
 def _laid(values: Any, shape: tuple[int, ...]) -> Any:
-    """Torch's numbers in JAX's shape: as they are, without dimensions of one, with channels last, or sequence first."""
+    """Torch's numbers in JAX's shape: as they are, without dimensions of one, with channels last, or sequence first.
+
+    Heads may be a dimension of their own, or part of the batch.
+    """
     if values.shape == shape:
         return values
     if values.ndim > 2:
@@ -173,6 +176,8 @@ def _laid(values: Any, shape: tuple[int, ...]) -> Any:
             if tuple(values.shape[i] for i in order) == shape:
                 return jnp.transpose(jnp.asarray(values), order)
     if [n for n in values.shape if n != 1] == [n for n in shape if n != 1]:
+        return values.reshape(shape)
+    if values.size == math.prod(shape) and values.shape[-2:] == shape[-2:] and values.shape[-2:]:
         return values.reshape(shape)
     return None
 

@@ -41,7 +41,7 @@ def answer(
             with fed(draws, _values(draws), problems):
                 out, after = both.apply(own, buffers, *args, train=request.train, key=_key(key), **kwargs)
             outs = [loss(out)] if loss else jax.tree.leaves(plain(out))
-            pulled = {i: x for i, x in enumerate(outs) if jnp.issubdtype(x.dtype, jnp.inexact)}
+            pulled = {i: x for i, x in enumerate(outs) if is_float(x)}
             return pulled, (plain(out), after)
 
         def whole(floats: dict[int, Any], buffers: Any) -> Any:

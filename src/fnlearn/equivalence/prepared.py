@@ -40,11 +40,13 @@ def read(value: Any) -> np.ndarray:
 
 
 def copied(module: Any) -> Any:
-    """A copy of a module; scripted functions that it holds, which nothing can copy, are the same."""
+    """A copy of a module, with the very scripted functions that it holds, which nothing can copy."""
     import torch
 
     held = [value for part in module.modules() for value in vars(part).values()]
-    return copy.deepcopy(module, {id(x): x for x in held if isinstance(x, torch.jit.ScriptFunction)})
+    known: dict[int, Any] = {id(x): x for x in held if isinstance(x, torch.jit.ScriptFunction)}
+    known |= {id(x): x.detach().clone() for x in held if isinstance(x, torch.Tensor) and not x.is_leaf}
+    return copy.deepcopy(module, known)
 
 
 def prepared(module: Any, request: Request, probe: int) -> Any:

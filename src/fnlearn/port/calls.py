@@ -22,6 +22,7 @@ __all__ = [
     "HERE",
     "NORM_ARGUMENTS",
     "NOT_THE_MODEL",
+    "OF_SHAPE",
     "SHAPES",
     "TORCH",
     "UPDATES",
@@ -58,6 +59,8 @@ PREFIXES = {
 
 def api_name(func: Any) -> str:
     """The name of a function or method of torch's: `F.linear`, `add`, `linalg.norm`, `shape` for the attribute."""
+    if func is torch.Tensor.where:  # whose condition is not the first argument, as that of torch.where is
+        return "Tensor.where"
     name = resolve_name(func) or getattr(func, "__name__", str(func))
     for prefix, short in PREFIXES.items():
         if name.startswith(prefix):
@@ -67,6 +70,7 @@ def api_name(func: Any) -> str:
 
 
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
+OF_SHAPE = ("squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze")  # in place they change no number
 UPDATES = ("F.batch_norm", "F.instance_norm")
 NORM_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias")
 
@@ -135,13 +139,17 @@ def leaves(structure: Any) -> Iterator[Any]:
 
 
 def plain(value: Any) -> Any:
-    """A number or string of numpy's, of an enumeration or of a class of somebody's own, as Python's."""
+    """Numbers or a string of numpy's, of an enumeration or of a class of somebody's own, as Python's."""
     if isinstance(value, Limit):
         return value
     if isinstance(value, enum.Enum):
         value = value.value
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, range):
+        return list(value)
     kind = next((kind for kind in (bool, int, float, complex, str) if isinstance(value, kind)), type(value))
     return value if type(value) is kind else kind(value)
 

@@ -8,6 +8,7 @@ what is a constant.
 import sys
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from types import FrameType
 from typing import Any
 
@@ -36,7 +37,7 @@ __all__ = ["trace"]
 
 SILENT = {"requires_grad_", "requires_grad.__set__", "retain_grad", "register_hook", "__set__", "is_nested"}
 VALUES_NEEDED = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero"}
-PLAIN = (bool, int, float, complex, str, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
+PLAIN = bool | int | float | complex | str | slice | torch.dtype | torch.device | torch.layout | torch.memory_format
 
 
 Dims = Container[int]  # which of an input's dimensions are symbols
@@ -203,8 +204,10 @@ class _Recorder(TorchFunctionMode):
             if isinstance(value, torch.Tensor):
                 return self._val(value, where)
             value = calls.plain(value)
-            if isinstance(value, PLAIN) or value is None or value is Ellipsis:
+            if isinstance(value, PLAIN | list) or value is None or value is Ellipsis:
                 return value
+            if is_dataclass(value) and not isinstance(value, type):
+                return self.frozen({part.name: getattr(value, part.name) for part in fields(value)}, where)
             return self.sizes.of(value) if isinstance(value, SYMBOLIC) else Opaque(type(value).__name__)
 
         return mapped(leaf, structure)
@@ -230,6 +233,8 @@ class _Recorder(TorchFunctionMode):
         where = calls.where(frame)
         if name == "dtype" and id(args[0]) in self.vals:
             self.dtypes.note(frame, self.vals[id(args[0])])
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            raise PortError(f"{self._place(where)}: torch.func is not ported; port what it is given, and use jax's own")
         if torch.is_autocast_enabled("cpu"):
             raise PortError(f"{self._place(where)}: autocast is not ported; cast explicitly with .to(torch.bfloat16)")
         if name in VALUES_NEEDED:
@@ -317,6 +322,10 @@ class _Recorder(TorchFunctionMode):
     def _record_change(self, name: str, before: Any, tensor: torch.Tensor, where: Where) -> None:
         """An in-place call: the same tensor is another value from here on, and so is what it is a view of."""
         args, kwargs = before
+        if calls.functional(name) in calls.OF_SHAPE:  # what it is a view of stays as it is
+            self.views.pop(id(tensor), None)
+            self._assign(tensor, self._op(calls.functional(name), args, kwargs, None, where), where)
+            return
         self._rebind(tensor, self._op(calls.functional(name), args, kwargs, None, where), where)
 
     def _record_update(self, name: str, before: Any, out: Any, args: Any, kwargs: Any, where: Where) -> Any:

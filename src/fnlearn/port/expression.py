@@ -37,6 +37,9 @@ ONE_FOR_ALL = {"stride", "padding", "dilation", "kernel_size", "output_padding",
 def written(op: Op, row: Row) -> ast.expr | list[ast.expr]:
     """The expression of a call, or a list with one for each of its outputs."""
     values = bound(op, row)
+    for name, value in vars(values).items():
+        if isinstance(value, Opaque) or (isinstance(value, tuple | list) and any(isinstance(v, Opaque) for v in value)):
+            raise PortError(f"{op.where}: {op.name} with {name} of a kind that is not ported: {value}")
     values._where, values._dtype_of = op.where, op.kwargs.get("dtype_of")
     if isinstance(values._dtype_of, Val) and isinstance(vars(values).get("dtype"), torch.dtype):
         values.dtype = Dtype(values._dtype_of.dtype, of=values._dtype_of)

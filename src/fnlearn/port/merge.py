@@ -5,6 +5,7 @@ two bodies.
 """
 
 from collections.abc import Iterator, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,10 @@ class _DifferentError(Exception):
 
 def merge(train: Inst, evaluation: Inst) -> Inst:
     """A graph that holds for both modes, made of the one of evaluation."""
-    return _inst(train, evaluation, {})
+    same: dict[int, Val] = {}
+    with suppress(_DifferentError):  # whose sizes may be equal in one mode alone
+        _linked(train.args, evaluation.args, same)
+    return _inst(train, evaluation, same)
 
 
 def operations(inst: Inst) -> Iterator[Op]:

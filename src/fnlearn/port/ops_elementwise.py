@@ -130,6 +130,7 @@ row("clamp clip", "input, min=None, max=None", _clamp)
 row("clamp_min", "input, min", "jnp.maximum(input, min)")
 row("clamp_max", "input, max", "jnp.minimum(input, max)")
 row("where", "condition, input, other", "jnp.where(condition, input, other)")
+row("Tensor.where", "input, condition, other", "jnp.where(condition, input, other)")
 row("masked_fill", "input, mask, value", "jnp.where(mask, value, input)")
 row("isclose", "input, other, rtol=1e-05, atol=1e-08, equal_nan=False",
     "jnp.isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)")  # fmt: skip

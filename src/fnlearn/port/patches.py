@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import sympy  # type: ignore[import-untyped]
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -24,6 +25,32 @@ def _distributed(quotient: Any) -> Any:
     made = sympy.expand_mul(quotient, deep=False)
     whole = not any(power.exp.is_negative for power in made.atoms(sympy.Pow))
     return made if whole else SIMPLIFY(quotient)
+
+
+LEGACY = {
+    "FloatTensor": torch.float32,
+    "DoubleTensor": torch.float64,
+    "HalfTensor": torch.float16,
+    "LongTensor": torch.int64,
+    "IntTensor": torch.int32,
+    "BoolTensor": torch.bool,
+}
+
+
+def _constructor(name: str) -> Any:
+    """A constructor of old, `torch.FloatTensor([0.5])`, which no mode of torch's can see, as `torch.tensor` does it."""
+    original = getattr(torch, name)
+
+    class Kind(type):
+        def __instancecheck__(cls, value: Any) -> bool:
+            return isinstance(value, original)
+
+        def __call__(cls, *given: Any, **options: Any) -> Any:
+            if len(given) == 1 and isinstance(given[0], list | tuple | np.ndarray):
+                return torch.tensor(given[0], dtype=LEGACY[name])
+            return original(*given, **options)
+
+    return Kind(name, (), {})
 
 
 @contextmanager
@@ -68,6 +95,22 @@ def patched(recorder: Any) -> Iterator[None]:
 
     scripted = torch.jit.ScriptFunction.__call__
     torch.jit.ScriptFunction.__call__ = unscripted  # type: ignore[method-assign,assignment]
+
+    def differentiated(*_: Any, **__: Any) -> Any:
+        raise PortError(
+            f"{recorder.place()}: a derivative that the model itself works out is not ported; port what is "
+            "differentiated, and use jax.grad"
+        )
+
+    legacy = {name: getattr(torch, name) for name in LEGACY}
+    vars(torch).update({name: _constructor(name) for name in LEGACY})
+    contracting = torch.backends.opt_einsum.enabled
+    torch.backends.opt_einsum.enabled = False  # it looks for the best order by the sizes
+    derivatives = torch.autograd.grad
+    torch.autograd.grad = differentiated
+    distribution = torch.distributions.Distribution
+    validates = distribution._validate_args
+    distribution.set_default_validate_args(False)  # it looks at numbers
     finfo = torch.finfo
     aligned = torch._nested_tensor_from_mask_left_aligned
     torch._nested_tensor_from_mask_left_aligned = unnested  # type: ignore[assignment]
@@ -85,6 +128,10 @@ def patched(recorder: Any) -> Iterator[None]:
     try:
         yield
     finally:
+        vars(torch).update(legacy)
+        torch.backends.opt_einsum.enabled = contracting
+        torch.autograd.grad = derivatives
+        distribution.set_default_validate_args(validates)
         torch.jit.ScriptFunction.__call__ = scripted  # type: ignore[method-assign]
         torch.finfo = finfo  # type: ignore[misc]
         sympy.simplify = SIMPLIFY
