@@ -321,12 +321,13 @@ class _Recorder(TorchFunctionMode):
 
     def _record_change(self, name: str, before: Any, tensor: torch.Tensor, where: Where) -> None:
         """An in-place call: the same tensor is another value from here on, and so is what it is a view of."""
-        args, kwargs = before
-        if calls.functional(name) in calls.OF_SHAPE:  # what it is a view of stays as it is
+        kind = calls.functional(name)
+        op = self._op(kind, *before, None, where)
+        if kind in calls.OF_SHAPE:  # what it is a view of stays as it is
             self.views.pop(id(tensor), None)
-            self._assign(tensor, self._op(calls.functional(name), args, kwargs, None, where), where)
-            return
-        self._rebind(tensor, self._op(calls.functional(name), args, kwargs, None, where), where)
+            self._assign(tensor, op, where)
+        else:
+            self._rebind(tensor, op, where)
 
     def _record_update(self, name: str, before: Any, out: Any, args: Any, kwargs: Any, where: Where) -> Any:
         """A normalisation called as a function, which changes the running statistics it is given."""
