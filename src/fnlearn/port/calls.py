@@ -24,8 +24,10 @@ __all__ = [
     "NOT_THE_MODEL",
     "OF_SHAPE",
     "SHAPES",
+    "SILENT",
     "TORCH",
     "UPDATES",
+    "VALUES_NEEDED",
     "api_name",
     "bound",
     "counted",
@@ -70,6 +72,8 @@ def api_name(func: Any) -> str:
 
 
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
+SILENT = {"requires_grad_", "requires_grad.__set__", "retain_grad", "register_hook", "__set__", "is_nested"}
+VALUES_NEEDED = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero"}
 OF_SHAPE = ("squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze")  # in place they change no number
 UPDATES = ("F.batch_norm", "F.instance_norm")
 NORM_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias")

@@ -35,10 +35,7 @@ from fnlearn.port.traced import Trace
 
 __all__ = ["trace"]
 
-SILENT = {"requires_grad_", "requires_grad.__set__", "retain_grad", "register_hook", "__set__", "is_nested"}
-VALUES_NEEDED = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero"}
 PLAIN = bool | int | float | complex | str | slice | torch.dtype | torch.device | torch.layout | torch.memory_format
-
 
 Dims = Container[int]  # which of an input's dimensions are symbols
 
@@ -226,7 +223,7 @@ class _Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = api_name(func)
-        if self.quiet or not self.stack or name in SILENT:
+        if self.quiet or not self.stack or name in calls.SILENT:
             return func(*args, **kwargs)
         frame = self._user_frame()
         self._note_names(frame)
@@ -237,7 +234,7 @@ class _Recorder(TorchFunctionMode):
             raise PortError(f"{self._place(where)}: torch.func is not ported; port what it is given, and use jax's own")
         if torch.is_autocast_enabled("cpu"):
             raise PortError(f"{self._place(where)}: autocast is not ported; cast explicitly with .to(torch.bfloat16)")
-        if name in VALUES_NEEDED:
+        if name in calls.VALUES_NEEDED:
             raise PortError(f"{self._place(where)}: {name}() needs a tensor's numbers, which a traced program has not")
         args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
         args, kwargs = calls.known_bounds((args, kwargs), lambda: self._place(where))
@@ -322,7 +319,7 @@ class _Recorder(TorchFunctionMode):
     def _record_change(self, name: str, before: Any, tensor: torch.Tensor, where: Where) -> None:
         """An in-place call: the same tensor is another value from here on, and so is what it is a view of."""
         kind = calls.functional(name)
-        op = self._op(kind, *before, None, where)
+        op = self._op(kind, before[0], before[1], None, where)
         if kind in calls.OF_SHAPE:  # what it is a view of stays as it is
             self.views.pop(id(tensor), None)
             self._assign(tensor, op, where)
