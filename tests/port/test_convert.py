@@ -1,6 +1,7 @@
 """Whether the source that is written is the model it was written from."""
 
 import ast
+import builtins
 import copy
 import enum
 
@@ -259,12 +260,20 @@ def test_torch_is_as_before():
         (nn.Module, "__call__"),
         (torch.utils.checkpoint, "checkpoint"),
         (torch.nn.modules.transformer, "_detect_is_causal_mask"),
+        (torch.distributions.Distribution, "_validate_args"),
+        (torch.jit.ScriptFunction, "__call__"),
+        (torch.autograd, "grad"),
+        (torch, "FloatTensor"),
+        (torch, "finfo"),
+        (builtins, "len"),
     ]
+    flags = torch.backends.opt_einsum.enabled, torch.backends.mkldnn.enabled
     before = [vars(owner)[name] for owner, name in parts]
     port.convert(nn.Linear(3, 3), (torch.ones(2, 3),))
     with pytest.raises(port.PortError):
         port.convert(Item(), (torch.ones(2, 3),))
     assert [vars(owner)[name] for owner, name in parts] == before
+    assert (torch.backends.opt_einsum.enabled, torch.backends.mkldnn.enabled) == flags
     assert Own.apply(torch.ones(1)) == 1
 
 

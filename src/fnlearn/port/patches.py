@@ -3,8 +3,9 @@
 import builtins
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import sympy  # type: ignore[import-untyped]
@@ -58,7 +59,6 @@ def patched(recorder: Any) -> Iterator[None]:
     """Module calls are recorded; what has a derivative of its own is refused; checkpoints are plain calls."""
     original, length = torch.nn.Module.__call__, builtins.len
     apply = vars(torch.autograd.Function)["apply"]  # with what makes it a method of classes
-    checkpoint = torch.utils.checkpoint.checkpoint
 
     def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
         return recorder.call(original, module, args, kwargs)
@@ -93,52 +93,31 @@ def patched(recorder: Any) -> Iterator[None]:
     def unscripted(function: Any, *args: Any, **kwargs: Any) -> Any:  # what was scripted, as the Python that it was
         return function._torchdynamo_inline(*args, **kwargs)
 
-    scripted = torch.jit.ScriptFunction.__call__
-    torch.jit.ScriptFunction.__call__ = unscripted  # type: ignore[method-assign,assignment]
-
     def differentiated(*_: Any, **__: Any) -> Any:
         raise PortError(
             f"{recorder.place()}: a derivative that the model itself works out is not ported; port what is "
             "differentiated, and use jax.grad"
         )
 
-    legacy = {name: getattr(torch, name) for name in LEGACY}
-    vars(torch).update({name: _constructor(name) for name in LEGACY})
-    contracting = torch.backends.opt_einsum.enabled
-    torch.backends.opt_einsum.enabled = False  # it looks for the best order by the sizes
-    derivatives = torch.autograd.grad
-    torch.autograd.grad = differentiated
-    distribution = torch.distributions.Distribution
-    validates = distribution._validate_args
-    distribution.set_default_validate_args(False)  # it looks at numbers
-    finfo = torch.finfo
-    aligned = torch._nested_tensor_from_mask_left_aligned
-    torch._nested_tensor_from_mask_left_aligned = unnested  # type: ignore[assignment]
-    transformer = torch.nn.modules.transformer
-    detect = transformer._detect_is_causal_mask
-    transformer._detect_is_causal_mask = hinted
-    onednn = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)  # its recurrent networks want to know how many numbers there are
-    torch.finfo = of_dtype  # type: ignore[assignment,misc]
-    sympy.simplify = _distributed
-    builtins.len = sized
-    torch.nn.Module.__call__ = call  # type: ignore[method-assign]
-    torch.autograd.Function.apply = classmethod(refused)  # type: ignore[method-assign,assignment]
-    torch.utils.checkpoint.checkpoint = plainly
-    try:
+    finfo, onednn = torch.finfo, torch._C._get_mkldnn_enabled()
+    replaced: list[tuple[Any, str, Any]] = [
+        (torch.nn.Module, "__call__", call),
+        (torch.autograd.Function, "apply", classmethod(refused)),
+        (torch.autograd, "grad", differentiated),
+        (torch.utils.checkpoint, "checkpoint", plainly),
+        (torch.jit.ScriptFunction, "__call__", unscripted),
+        (torch.nn.modules.transformer, "_detect_is_causal_mask", hinted),
+        (torch, "_nested_tensor_from_mask_left_aligned", unnested),
+        (torch.distributions.Distribution, "_validate_args", False),  # it looks at numbers
+        (torch, "finfo", of_dtype),
+        *((torch, name, _constructor(name)) for name in LEGACY),
+        (sympy, "simplify", _distributed),
+        (builtins, "len", sized),
+    ]
+    with ExitStack() as stack:
+        stack.enter_context(torch.backends.opt_einsum.flags(enabled=False))  # it looks for an order by the sizes
+        stack.callback(torch._C._set_mkldnn_enabled, onednn)
+        torch._C._set_mkldnn_enabled(False)  # its recurrent networks want to know how many numbers there are
+        for owner, name, other in replaced:
+            stack.enter_context(mock.patch.object(owner, name, other))
         yield
-    finally:
-        vars(torch).update(legacy)
-        torch.backends.opt_einsum.enabled = contracting
-        torch.autograd.grad = derivatives
-        distribution.set_default_validate_args(validates)
-        torch.jit.ScriptFunction.__call__ = scripted  # type: ignore[method-assign]
-        torch.finfo = finfo  # type: ignore[misc]
-        sympy.simplify = SIMPLIFY
-        builtins.len = length
-        torch._nested_tensor_from_mask_left_aligned = aligned
-        torch._C._set_mkldnn_enabled(onednn)
-        transformer._detect_is_causal_mask = detect
-        torch.nn.Module.__call__ = original  # type: ignore[method-assign]
-        torch.autograd.Function.apply = apply  # type: ignore[method-assign]
-        torch.utils.checkpoint.checkpoint = checkpoint
