@@ -1,9 +1,15 @@
 """How the source reads: what has a line of its own, and what a function."""
 
+import pytest
 import torch
 from torch import nn
 
 from fnlearn import equivalence, port
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
 
 
 class Helped(nn.Module):
@@ -77,7 +83,7 @@ def test_a_size_is_looked_up_where_it_is_used_once():
 class Block(nn.Module):
     def __init__(self, channels):
         super().__init__()
-        self.conv, self.norm = nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels)
+        self.conv, self.norm = nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x):

@@ -51,7 +51,7 @@ class Frames:
         self.known.add(frame)
         if frame.f_code.co_name.startswith("<"):  # of a comprehension or a lambda
             return
-        for name, value in frame.f_locals.items():
+        for name, value in ((name, value) for name, value in frame.f_locals.items() if name != "_"):
             if isinstance(value, Padded):
                 yield name, value[0]
             elif isinstance(value, list | tuple) and len(value) < LONGEST:

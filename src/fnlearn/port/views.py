@@ -8,6 +8,7 @@ from fnlearn.port.table import ROWS, along
 __all__ = ["written_back"]
 
 SAME_ORDER = {"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as"}
+DIAGONAL = {"offset": 0, "dim1": 0, "dim2": 1}
 OWN_INVERSE = {"transpose", "swapaxes", "swapdims", "t", "mT", "T", "adjoint", "mH", "H"}
 
 
@@ -20,6 +21,11 @@ def written_back(
     """
     if kind == "alias":
         return "alias", (new,)
+    if kind == "data" and base.path:  # a buffer's, where no gradient passes
+        return "detach", (new,)
+    if kind == "diagonal":
+        given = _bound(kind, base, args, kwargs)
+        return "diagonal_scatter", (base, new, *(given.get(name, at) for name, at in DIAGONAL.items()))
     if kind == "__getitem__":
         return "__setitem__", (base, *args, new)
     if kind in SAME_ORDER:
