@@ -69,7 +69,8 @@ class _Env(ShapeEnv):
         asked = sym_node.expr
         frame = _asking(sys._getframe(1))
         asker = frame.f_code
-        if not sym_node.is_bool() and asked.free_symbols and "int" in asker.co_names and "int" not in frame.f_globals:
+        number = not sym_node.is_bool() and asked.free_symbols and _is_user(asker)
+        if number and "int" in asker.co_names and "int" not in frame.f_globals:
             self.converting[id(frame.f_globals)] = frame.f_globals
         own = not sym_node.is_bool() or _is_user(asker)
         if not own and isinstance(asked, sympy.Eq) and 1 in asked.args and asker.co_name in BROADCASTING:
