@@ -101,3 +101,15 @@ def test_a_module_that_can_not_be_run_in_float64(tmp_path):
 def test_what_a_module_raises_in_any_dtype_is_raised():
     with pytest.raises(RuntimeError, match="mat1 and mat2 shapes"):
         forward(pair(Positions(), positions(1)), (torch.randn(2, 5),), dtypes=())
+
+
+class Seeded(Positions):
+    """It draws what can't be given to both sides."""
+
+    def forward(self, x):
+        return self.fc(x) + torch.randperm(3)
+
+
+def test_nothing_that_can_be_asked_is_told():
+    answer = forward(pair(Seeded(), positions(1)), (torch.randn(2, 4),), modes=("train",))
+    assert answer.notes[0].startswith("train: not compared")

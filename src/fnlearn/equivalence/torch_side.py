@@ -391,7 +391,7 @@ def answerable(
         asked, notes = [request for request in asked if not request.train], [DRAWS]
     refused = {request: refuses(module, calls[request.call], request) for request in asked}
     notes += [f"{request.at}: not compared, {why}" for request, why in refused.items() if why]
-    if all(refused.values()):
+    if refused and all(refused.values()):
         raise ValueError(f"the module is asked in float64 alone, but {next(iter(refused.values()))}; give other dtypes")
     return [request for request in asked if not refused[request]], notes
 
