@@ -250,3 +250,18 @@ class Indexed(nn.Module):
 def test_arguments_of_other_kinds_are_refused():
     with pytest.raises(port.PortError, match=r"__getitem__ with \w+ of a kind that is not ported"):
         port.convert(Indexed(), (torch.randn(2, 3),))
+
+
+class Distances(nn.Module):
+    def __init__(self, power):
+        super().__init__()
+        self.loss = nn.TripletMarginWithDistanceLoss(distance_function=nn.PairwiseDistance(power))
+
+    def forward(self, x):
+        return self.loss(x, x.flip(0), x.flip(1))
+
+
+def test_a_distance_of_another_kind_is_refused():
+    port.convert(Distances(2.0), (torch.randn(2, 3),))
+    with pytest.raises(port.PortError, match="distance_function of a kind that is not ported"):
+        port.convert(Distances(1.0), (torch.randn(2, 3),))

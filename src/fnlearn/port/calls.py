@@ -154,6 +154,8 @@ def plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, range):
         return list(value)
+    if isinstance(value, torch.nn.PairwiseDistance) and (value.norm, value.eps, value.keepdim) == (2.0, 1e-6, False):
+        return None  # as `triplet_margin_with_distance_loss` has it
     kind = next((kind for kind in (bool, int, float, complex, str) if isinstance(value, kind)), type(value))
     return value if type(value) is kind else kind(value)
 
