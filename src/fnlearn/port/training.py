@@ -96,7 +96,8 @@ class Training:
     """The training of a port.
 
     Args: source: the text of train.py. module: it, imported. opt_state: torch's optimizer's state, for `module.step`.
-        loss, targets, optimizer, scheduler: of torch's side. every: updates for each step of the scheduler.
+        loss, targets, optimizer, scheduler: of torch's side, the scheduler if it is stepped with the updates. every:
+            updates for each step of the scheduler.
     Raises: nothing.
     """
 
@@ -124,10 +125,13 @@ def training(
     order = [names.get(id(p), "") for group in optimizer.param_groups for p in group["params"]]
     if "" in order:
         raise PortError(f"{order.count('')} of the optimizer's {len(order)} parameters are not the model's")
+    plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+    outside = _plateau(scheduler, optimizer.param_groups) if plateau else []
+    scheduler = None if plateau else scheduler  # one that is stepped with the updates
     every, count = _pace(optimizer, scheduler)
-    lines = "\n".join(_chain(module, names, optimizer, scheduler, every))
+    lines = "\n".join([*outside, *_chain(module, names, optimizer, scheduler, every)])
     buffers = sorted(tree.flatten(port.buffers))
-    tail = TAIL.format(**(ON_PLATEAU if _on_plateau(scheduler) else FIXED))
+    tail = TAIL.format(**(ON_PLATEAU if plateau else FIXED))
     source = formatted(f"{HEAD.format(buffers=buffers)}{_loss(loss_source)}\n\n{lines}{tail}")
     if "F." not in source:
         source = source.replace("import fnlearn.functional as F\n", "")
@@ -140,13 +144,13 @@ def _chain(
     module: torch.nn.Module, names: dict[int, str], optimizer: torch.optim.Optimizer, scheduler: Any, every: int
 ) -> list[str]:
     """The lines that make the optimizer: torch's groups, each with its options and its schedule."""
-    lines, groups = _plateau(scheduler, optimizer.param_groups) if _on_plateau(scheduler) else [], []
+    lines, groups = [], []
     for i, group in enumerate(optimizer.param_groups):
         own = sorted(names[id(p)] for p in group["params"] if p.requires_grad)
         if not own:
             continue
         rate = repr(_plain(group["lr"]))
-        if scheduler is not None and not _on_plateau(scheduler):
+        if scheduler is not None:
             schedule = f"schedule_{i}" if len(optimizer.param_groups) > 1 else "schedule"
             lines.append(f"{schedule} = {_schedule(scheduler, i)}")
             rate = f"lambda count: {schedule}(count // {every})" if every > 1 else schedule
@@ -252,10 +256,6 @@ def _made(ours: Callable[..., Any], held: dict[str, Any]) -> str:
     return f"optim.schedules.{ours.__name__}({', '.join([repr(_plain(held[lr])), *told])})"
 
 
-def _on_plateau(scheduler: Any) -> bool:
-    return isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
-
-
 def _plateau(scheduler: Any, groups: list[dict[str, Any]]) -> list[str]:
     """The lines of a scheduler that is given a metric: it and where it stands."""
     rates = {(_plain(group["lr"]), least) for group, least in zip(groups, scheduler.min_lrs, strict=True)}
@@ -303,8 +303,6 @@ def _pace(optimizer: torch.optim.Optimizer, scheduler: Any) -> tuple[int, int | 
     count = max(counts, default=None)
     if scheduler is None:
         return 1, count
-    if _on_plateau(scheduler):  # it is stepped outside of the loop
-        return 1, count
     steps = optim.schedules.from_torch(scheduler.state_dict())
     if count is None or not steps:
         return 1, steps
@@ -345,7 +343,7 @@ def goes_on(training: Training, module: torch.nn.Module) -> Callable[[list[Any]]
         def step(self) -> None:
             self.optimizer.step()
             self.done += 1
-            if self.scheduler is not None and not _on_plateau(self.scheduler) and self.done % training.every == 0:
+            if self.scheduler is not None and self.done % training.every == 0:
                 self.scheduler.step()
 
     return Stepping
