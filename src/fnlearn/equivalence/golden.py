@@ -77,8 +77,7 @@ def record(
 
 def _of_run(module: Any, run: Run, dtypes: Sequence[str]) -> dict[str, Any]:
     answers = dict[str, Any]()
-    refused = torch_side.refuses(module, run.batches[0][0], Request(0, "float64", "float64", True))
-    for dtype in dict.fromkeys((*dtypes, *(() if refused else ("float64",)))):
+    for dtype in torch_side.dtypes_of_run(module, run, dtypes)[0]:
         for computed in dict.fromkeys((dtype, "float64")):
             key = torch_side.key(Request(0, computed, dtype, True), "run")
             answers[key] = torch_side.run(module, run, computed, dtype)

@@ -411,6 +411,12 @@ def refuses(module: Any, call: Call, request: Request) -> str:
     return ""
 
 
+def dtypes_of_run(module: Any, asked: Run, dtypes: Sequence[str]) -> tuple[list[str], str]:
+    """In which dtypes a run can be asked for, and why float64 is not among them where it isn't."""
+    refused = refuses(module, asked.batches[0][0], Request(0, "float64", "float64", True))
+    return list(dict.fromkeys((*dtypes, *(() if refused else ("float64",))))), refused
+
+
 Made = TypeVar("Made")
 
 

@@ -9,7 +9,6 @@ import optax
 
 from fnlearn.equivalence import jax_side, torch_side
 from fnlearn.equivalence.answer import Answer, Findings, largest
-from fnlearn.equivalence.asked import Request
 from fnlearn.equivalence.pair import Pair
 from fnlearn.equivalence.torch_side import Batch, Run, Trajectory
 
@@ -63,11 +62,11 @@ def training(
     start, _ = torch_side.weights(both.module)
     torch_clip, my_clip = clip or (None, None)
     asked = Run(make, given[0], losses[0], scheduler, torch_clip)
-    refused = torch_side.refuses(both.module, given[0][0][0], Request(0, "float64", "float64", True))
-    if refused and not dtypes:
+    possible, refused = torch_side.dtypes_of_run(both.module, asked, dtypes)
+    if not possible:
         raise ValueError(f"the module is asked in float64 alone, but {refused}; give other dtypes")
     found.notes += [f"float64: not compared, {refused}"] if refused else []
-    for dtype in dict.fromkeys((*dtypes, *(() if refused else ("float64",)))):
+    for dtype in possible:
         theirs, drawn = torch_side.run(both.module, asked, dtype, dtype)
         exact = dtype == "float64"
         wide = None if exact else torch_side.run(both.module, asked, "float64", dtype)[0]
