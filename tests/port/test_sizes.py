@@ -165,6 +165,8 @@ OPEN: dict[str, Any] = {
     "as large as it is": (lambda x: F.avg_pool2d(x, x.shape[2:]), (2, 3, 4, 5), (1, 2, 3, 6)),
     "as long as it is": (lambda x: F.max_pool1d(x, x.size(2)).squeeze(2), (2, 3, 4), (1, 2, 3)),
     "windows of a size": (lambda x: F.max_pool2d(x, (1, x.shape[3]), padding=0), (2, 3, 4, 5), (1, 2, 3, 6)),
+    "distances": (lambda x: x * torch.linspace(0.5, x.shape[1] - 0.5, x.shape[1]), (2, 6), (3, 9)),
+    "distances of powers": (lambda x: x * torch.logspace(start=0, end=1, steps=x.shape[1], base=2), (2, 6), (3, 9)),
     "windows": (lambda x: x.unfold(1, 3, 2), (2, 6), (3, 9)),
     "diagonal": (lambda x: torch.diag_embed(x, offset=1), (2, 3), (3, 4)),
     "padding": (lambda x: F.pad(x, (0, (4 - x.shape[1] % 4) % 4)), (2, 6), (3, 9)),

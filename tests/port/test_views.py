@@ -66,6 +66,14 @@ def diagonal(x):
     return y + 1
 
 
+def part(x):
+    y = x * 1
+    y[:, :2] += 3
+    y[1] *= 2
+    y[x > 0] = 5
+    return y
+
+
 class Running(nn.Module):
     """A buffer whose column is written, and read by another view."""
 
@@ -91,7 +99,7 @@ class Changes(nn.Module):
 
 @pytest.mark.parametrize(
     "function",
-    [viewed, transposed, permuted, selected, squeezed, other_views, of_a_view, diagonal],
+    [viewed, transposed, permuted, selected, squeezed, other_views, of_a_view, diagonal, part],
     ids=lambda f: f.__name__,
 )
 def test_a_view_that_is_changed_changes_what_it_is_a_view_of(function):
@@ -137,6 +145,11 @@ def test_a_buffers_numbers_without_its_gradient():
     for question in (equivalence.forward, equivalence.backward):
         answer = question(both, (x,))
         assert answer.ok, answer
+
+
+def test_a_part_that_is_changed_is_put_back_once():
+    made = port.convert(Changes(part), (torch.randn(3, 4),))
+    assert "y = y.at[:, :2].set(y[:, :2] + 3)\n    y = y.at[1].set(y[1] * 2)\n" in made.source, made.source
 
 
 def halves(x):

@@ -256,6 +256,17 @@ def _pooled(pool: Callable[..., Any], dims: int) -> Callable[..., Any]:
     return pooled
 
 
+def _spaced(made: Callable[..., Any]) -> Callable[..., Any]:
+    """Numbers at equal distances, as many as a size says: torch's function wants a number."""
+
+    def spaced(start: Any, end: Any, steps: Any, *more: Any, dtype: Any = None, **options: Any) -> Any:
+        if not any(isinstance(given, torch.SymInt | torch.SymFloat) for given in (start, end, steps)):
+            return made(start, end, steps, *more, dtype=dtype, **options)
+        return torch.empty(steps, dtype=dtype)
+
+    return spaced
+
+
 SHAPES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(RECURRENT, _recurrent),
     **{
@@ -263,5 +274,6 @@ SHAPES: dict[str, Callable[..., Any]] = {
         for kind in ("avg", "max")
         for n in (1, 2, 3)
     },
+    **{name: _spaced(getattr(torch, name)) for name in ("linspace", "logspace")},
     "_grouped_mm": _grouped_mm,
 }

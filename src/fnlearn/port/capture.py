@@ -260,7 +260,8 @@ class _Recorder(TorchFunctionMode):
         elif changed:
             if isinstance(out, torch.Tensor) and out is not changed[0]:
                 raise PortError(f"{self._place(where)}: {name} changes one of its arguments in place; pass a copy")
-            self._record_change(name, before, changed[0], where)
+            if name != "__setitem__" or not views.put_back(self.views.get(id(args[2])), args[0], before[0][1]):
+                self._record_change(name, before, changed[0], where)
         elif any(isinstance(leaf, torch.Tensor) for leaf in leaves(out)):
             out = self._record(name, args, before, out, tensors, where)
         return out

@@ -4,6 +4,7 @@ A tensor or a size is a name without a text yet: the node's attribute `val` hold
 """
 
 import ast
+import functools
 import inspect
 import math
 from types import SimpleNamespace
@@ -40,7 +41,7 @@ def written(op: Op, row: Row) -> ast.expr | list[ast.expr]:
     for name, value in vars(values).items():
         if isinstance(value, Opaque) or (isinstance(value, tuple | list) and any(isinstance(v, Opaque) for v in value)):
             raise PortError(f"{op.where}: {op.name} with {name} of a kind that is not ported: {value}")
-    values._where, values._dtype_of = op.where, op.kwargs.get("dtype_of")
+    values._where, values._dtype_of, values._casts = op.where, op.kwargs.get("dtype_of"), {}
     if isinstance(values._dtype_of, Val) and isinstance(vars(values).get("dtype"), torch.dtype):
         values.dtype = Dtype(values._dtype_of.dtype, of=values._dtype_of)
     elif "dtype" in row.signature.parameters and "device" in row.signature.parameters:
@@ -48,8 +49,44 @@ def written(op: Op, row: Row) -> ast.expr | list[ast.expr]:
     template = row.template(values) if callable(row.template) else row.template
     texts = template if isinstance(template, list) else [template]
     _refuse_ignored(op, row, values, texts)
+    kept = _as_torch_promotes(op, values)
     filled = [_filled(text, values, row) for text in texts]
+    if kept is not None:
+        filled[0] = _cast(filled[0], Dtype(kept.dtype, of=kept))
     return filled if isinstance(template, list) else filled[0]
+
+
+ARITHMETIC = {"other", "end", "tensor1"}  # what second arguments are called that have to do with the first's numbers
+KINDS = ("is_complex", "is_floating_point")
+
+
+def _as_torch_promotes(op: Op, values: Arguments) -> Val | None:
+    """Casts where JAX's dtype would be a wider one than torch's.
+
+    To torch a value without dimensions is as a number, and what changes a value in place leaves it its dtype: that
+    value is returned, since what is worked out has to be cast to its dtype.
+    """
+    given = {name: value for name, value in vars(values).items() if isinstance(value, Val) and name != "_dtype_of"}
+    spread = [value for value in given.values() if value.shape]
+    if not spread or not isinstance(op.outs, Val):
+        return None
+    whole = functools.reduce(torch.promote_types, (_of_torch(value) for value in spread))
+    like = next((value for value in spread if _of_torch(value) == whole), None)
+    out = _of_torch(op.outs)
+    for name, value in given.items():
+        own = _of_torch(value)
+        if like is None or value.shape or out not in (whole, torch.bool) or torch.promote_types(whole, own) == whole:
+            continue
+        if [getattr(own, kind) for kind in KINDS] <= [getattr(whole, kind) for kind in KINDS]:
+            values._casts[name] = Dtype(like.dtype, of=like)
+    first = next(iter(given.values()))
+    kept = ARITHMETIC & set(given) and out == _of_torch(first) and torch.promote_types(out, whole) != out
+    return first if kept else None
+
+
+def _of_torch(value: Val) -> torch.dtype:
+    dtype: torch.dtype = getattr(torch, value.dtype)
+    return dtype
 
 
 def _refuse_ignored(op: Op, row: Row, values: Arguments, texts: list[str]) -> None:
@@ -68,7 +105,7 @@ def _refuse_ignored(op: Op, row: Row, values: Arguments, texts: list[str]) -> No
             continue
         if name != "dtype" or not isinstance(vars(values)[first], Val):
             raise PortError(f"{op.where}: {op.name} with {name}={value!r} is not ported; only its default is")
-        values._cast = first, str(value).removeprefix("torch.")
+        values._casts[first] = Dtype(str(value).removeprefix("torch."))
 
 
 def hole(val: Val) -> ast.expr:
@@ -188,6 +225,10 @@ class _Symbols(ast.NodeTransformer):
         return sum_
 
 
+def _cast(value: ast.expr, dtype: Dtype) -> ast.expr:
+    return ast.Call(ast.Attribute(value, "astype", ast.Load()), [node(dtype)], [])
+
+
 def _filled(text: str, values: SimpleNamespace, row: Row) -> ast.expr:
     return _Filled(vars(values), row.signature).visit(ast.parse(text, mode="eval").body)
 
@@ -199,11 +240,11 @@ class _Filled(ast.NodeTransformer):
     def visit_Name(self, name: ast.Name) -> ast.expr:
         if name.id not in self.values or name.id in MODULES:
             return name
-        value = node(self.values[name.id])
-        first, dtype = self.values.get("_cast", ("", ""))
-        if name.id != first:
-            return value
-        return ast.Call(ast.Attribute(value, "astype", ast.Load()), [node(Dtype(dtype))], [])
+        return self._given(name.id, self.values[name.id])
+
+    def _given(self, name: str, value: Any) -> ast.expr:
+        dtype = self.values["_casts"].get(name)
+        return node(value) if dtype is None else _cast(node(value), dtype)
 
     def visit_Subscript(self, subscript: ast.Subscript) -> ast.expr:
         if isinstance(subscript.slice, ast.Name) and subscript.slice.id in self.values:
@@ -213,9 +254,9 @@ class _Filled(ast.NodeTransformer):
     def visit_Call(self, call: ast.Call) -> ast.expr:
         args: list[ast.expr] = []
         named: list[ast.keyword] = []
-        for arg in call.args:
+        for i, arg in enumerate(call.args):
             value = self.values.get(arg.id) if isinstance(arg, ast.Name) else None
-            if named or (isinstance(value, Val) and value.kind == "param" and _of_functional(call)):
+            if named or (i and isinstance(value, Val) and value.kind == "param" and _of_functional(call)):
                 # from the first weight on by keywords, so that a module's weights can be given by `**params[…]`
                 assert isinstance(arg, ast.Name)
                 named.append(ast.keyword(arg.id, self.visit(arg)))
@@ -230,7 +271,7 @@ class _Filled(ast.NodeTransformer):
                 keywords.append(ast.keyword(keyword.arg, self.visit(keyword.value)))
                 continue
             value = _one_for_all(name, self.values[name])
-            keywords.append(ast.keyword(keyword.arg, node(value)))
+            keywords.append(ast.keyword(keyword.arg, self._given(name, value)))
             parameter = self.signature.parameters.get(name)
             if parameter is not None and _same(value, parameter.default):
                 keywords[-1].default = True  # type: ignore[attr-defined]

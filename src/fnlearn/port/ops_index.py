@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnlearn.port.graph import Val
-from fnlearn.port.table import ONLY, along, column, ndim, row, with_
+from fnlearn.port.table import ONLY, Dtype, along, column, ndim, row, with_
 
 # indexing
 
@@ -15,6 +15,8 @@ def _setitem(a: Any) -> str:
     mask = isinstance(a.index, Val) and a.index.dtype == "bool"
     if mask and ndim(a.value) == 0:
         return "jnp.where(index, value, input)"
+    if isinstance(a.value, Val) and a.value.dtype != a.input.dtype:
+        a._casts["value"] = Dtype(a.input.dtype, of=a.input)
     return "input.at[index].set(value)"
 
 

@@ -207,9 +207,19 @@ row(
 row(
     "fill_normal",
     "input, mean=0.0, std=1.0, *, generator=None",
-    "mean + std * jax.random.normal(key, input.shape, input.dtype)",
+    lambda a: _scaled(a, "jax.random.normal(key, input.shape, input.dtype)"),
     random=True,
 )
+
+
+def _scaled(a: Any, drawn: str) -> str:
+    """Normal numbers with a mean and a deviation, as far as these are other than 0 and 1."""
+    spread = drawn if _is(a.std, 1) else f"std * {drawn}"
+    return spread if _is(a.mean, 0) else f"mean + {spread}"
+
+
+def _is(value: Any, number: int) -> bool:
+    return isinstance(value, int | float) and value == number
 
 
 def _randint(a: Any) -> str:
@@ -225,7 +235,7 @@ def _randint(a: Any) -> str:
 def _normal(a: Any) -> str:
     """torch.normal: mean and std are numbers with a size, or tensors."""
     if a.size is not None:
-        return "mean + std * jax.random.normal(key, size, dtype)"
+        return _scaled(a, "jax.random.normal(key, size, dtype)")
     shaped = "mean.shape" if isinstance(a.mean, Val) else "std.shape"
     if isinstance(a.mean, Val) and isinstance(a.std, Val):
         shaped = "jnp.broadcast_shapes(mean.shape, std.shape)"

@@ -5,7 +5,7 @@ from typing import Any
 from fnlearn.port.graph import Sym, Val
 from fnlearn.port.table import ROWS, along
 
-__all__ = ["written_back"]
+__all__ = ["put_back", "written_back"]
 
 SAME_ORDER = {"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as"}
 DIAGONAL = {"offset": 0, "dim1": 0, "dim2": 1}
@@ -46,6 +46,14 @@ def written_back(
             return None
         return "__setitem__", (base, along(base, given["dim"], slice(begin, begin + length)), new)
     return None
+
+
+def put_back(view: tuple[Any, ...] | None, base: Any, index: Any) -> bool:
+    """Whether `base[index] = …` gives a tensor what lies there already: the end of `base[:, 0] += 1`.
+
+    view: what the new numbers are a view of, how it was made, and its arguments.
+    """
+    return view is not None and view[0] is base and view[1:3] == ("__getitem__", (index,))
 
 
 def _bound(kind: str, base: Val, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
