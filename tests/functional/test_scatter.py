@@ -33,7 +33,7 @@ def both(theirs, mine, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin"])
+@pytest.mark.parametrize("reduce", ["sum", "mean", "prod", "amax", "amin"])
 @pytest.mark.parametrize("include_self", [True, False])
 def test_scatter_reduce(reduce, include_self, dtype, x64):
     index = torch.tensor(INDEX)
@@ -54,10 +54,22 @@ def test_scatter(dtype, x64):
     assert (F.scatter(jnp.zeros(3), -1, jnp.array([2]), 5.0) == jnp.array([0, 0, 5.0])).all()
 
 
-def test_products_have_no_gradient_but_the_same_numbers():
-    theirs = torch.tensor(INPUT).scatter_reduce(0, torch.tensor(INDEX), torch.tensor(SRC), "prod")
-    with jax.enable_x64(True):
-        assert_equivalent(theirs.numpy(), F.scatter_reduce(INPUT, 0, INDEX, SRC, "prod"), theirs.numpy())
+@pytest.mark.parametrize("include_self", [True, False])
+def test_products_of_zeros(include_self, x64):
+    """One zero among the factors, two, and none."""
+    index = jnp.array([0, 0, 1, 1, 2, 0])
+
+    x, src = jnp.array([2.0, 0.0, 3.0]), jnp.array([1.5, 0.0, 0.0, 4.0, -2.0, 3.0])
+    theirs = [torch.tensor(np.asarray(part), requires_grad=True) for part in (x, src)]
+    out = theirs[0].scatter_reduce(0, torch.tensor(np.asarray(index)), theirs[1], "prod", include_self=include_self)
+    weights = jnp.array([1.0, 2.0, 3.0])
+    wanted = torch.autograd.grad((out * torch.tensor(np.asarray(weights))).sum(), theirs)
+    mine = jax.grad(
+        lambda x, src: (F.scatter_reduce(x, 0, index, src, "prod", include_self=include_self) * weights).sum(), (0, 1)
+    )(x, src)
+    for want, got in zip(wanted, mine, strict=True):
+        np.testing.assert_allclose(got, want.numpy(), rtol=1e-12)
+    assert mine[1][1] == (9.0 if include_self else 4.5)
 
 
 def test_errors():

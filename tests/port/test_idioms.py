@@ -1,7 +1,9 @@
 """What models in the wild do: keep a value of one call for the next, script functions, fill caches."""
 
 import dataclasses
+import random
 import warnings
+from typing import Any
 
 import jax
 import numpy as np
@@ -147,6 +149,59 @@ class Losses(nn.Module):
         return nn.functional.mse_loss(x, targets) if self.training else x
 
 
+class Appends(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x, seen, kept):
+        x = self.fc(x)
+        if kept["last"] is not None:
+            x = x + kept["last"]
+        seen.append(x)
+        kept["last"] = x * 2
+        return x
+
+
+class Collects(nn.Module):
+    """What modules write into a list and a dict that they are given."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = Appends(), Appends()
+
+    def forward(self, x):
+        seen: list[torch.Tensor] = []
+        kept: dict[str, Any] = {"last": None}
+        x = self.two(self.one(x, seen, kept), seen, kept)
+        return torch.stack([*seen, kept["last"]]) * x
+
+
+class OfItsDtype(nn.Module):
+    """Its dtype is that of its first parameter, which a property asks for, and so does a helper."""
+
+    def __init__(self):
+        super().__init__()
+        self.emb, self.fc = nn.Embedding(5, 3), nn.Linear(3, 3)
+
+    @property
+    def dtype(self):
+        return next(iter(self.fc.parameters())).dtype
+
+    def forward(self, x):
+        step = torch.arange(4)
+        step = step * torch.ones(4, dtype=step.dtype)
+        return self.fc((step[:, None].float() * x).to(dtype=self.dtype))
+
+
+class Attends(nn.Module):
+    """Attention called by keywords, one of which is the name of the random key."""
+
+    def forward(self, x):
+        weighed = nn.functional.scaled_dot_product_attention(x, value=x, key=x + 1)
+        return nn.functional.scaled_dot_product_attention(query=weighed, key=x, value=x, scale=0.5)
+
+
 def trained():
     module = Within(Scaled())
     module.loss = (nn.Linear(3, 1)(torch.ones(2, 3)) ** 2).mean()
@@ -154,6 +209,9 @@ def trained():
 
 
 MODULES = {
+    "what is given is written into": Collects,
+    "dtype of its own": OfItsDtype,
+    "attention by keywords": Attends,
     "classes": Classes,
     "three operands": Contracted,
     "losses": Losses,
@@ -220,6 +278,34 @@ def test_derivatives_and_transformations_inside_are_refused(module, told):
         port.convert(module, (torch.randn(2, 3),))
     validated = torch.distributions.Distribution._validate_args
     assert validated is __debug__
+
+
+class Swallows(nn.Module):
+    def forward(self, x):
+        try:
+            return x * float(x.sum())
+        except Exception:
+            return x
+
+
+def test_what_the_model_catches_is_refused_all_the_same():
+    with pytest.raises(port.PortError, match=r"test_idioms\.py:\d+.*__float__\(\) needs a tensor's numbers"):
+        port.convert(Swallows(), (torch.randn(2, 3),))
+
+
+class Drops(nn.Module):
+    def __init__(self, draw):
+        super().__init__()
+        self.draw = draw
+
+    def forward(self, x):
+        return x * 2 if self.training and self.draw() < 0.5 else x
+
+
+@pytest.mark.parametrize("draw", [lambda: random.random(), lambda: np.random.rand()], ids=["python", "numpy"])
+def test_random_numbers_that_are_not_torchs_are_refused(draw):
+    made = port.convert(Drops(draw), (torch.randn(2, 3),))
+    assert "draw with torch.rand" in made.no_training
 
 
 class Seeded(nn.Module):

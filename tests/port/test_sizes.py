@@ -162,6 +162,7 @@ OPEN: dict[str, Any] = {
     "integers": (reverses, (2, 4, 6), (3, 8, 2)),
     "integer of an integer": (lambda x: x.reshape(int(x.shape[0] * x.shape[1])), (2, 4), (3, 5)),
     "integer of a root": (roots, (2, 9), (3, 4)),
+    "root of a product": (lambda x: x.reshape(int((x.shape[0] * x.shape[1]) ** 0.5), -1), (2, 8), (3, 12)),
     "as large as it is": (lambda x: F.avg_pool2d(x, x.shape[2:]), (2, 3, 4, 5), (1, 2, 3, 6)),
     "as long as it is": (lambda x: F.max_pool1d(x, x.size(2)).squeeze(2), (2, 3, 4), (1, 2, 3)),
     "windows of a size": (lambda x: F.max_pool2d(x, (1, x.shape[3]), padding=0), (2, 3, 4, 5), (1, 2, 3, 6)),

@@ -1,5 +1,7 @@
 """Numbers put into an array at places that an array of indices names."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -50,11 +52,32 @@ def scatter_reduce(
             start = limits.min if reduce == "amax" else limits.max
         x = jnp.where(count > 0, jnp.asarray(start, x.dtype), x)
     method = {"sum": "add", "mean": "add", "prod": "multiply", "amax": "max", "amin": "min"}[reduce]
-    out = getattr(x.at[at], method)(values)
+    out = _products(x, at, values) if reduce == "prod" else getattr(x.at[at], method)(values)
     if reduce == "mean":
         count = count + 1 if include_self else jnp.maximum(count, 1)
         out = out / count if jnp.issubdtype(x.dtype, jnp.inexact) else out // count
     return out.reshape(jnp.shape(input))
+
+
+@jax.custom_jvp
+def _products(x: jax.Array, at: tuple[jax.Array, ...], values: jax.Array) -> jax.Array:
+    """Products at places of which one may be met twice, for which JAX has no derivative."""
+    return x.at[at].multiply(values)
+
+
+@_products.defjvp
+def _products_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[jax.Array, jax.Array]:
+    """The derivative by a factor is the product of the others: of those that aren't zero, if none of them is."""
+    x, at, values = primals
+    factors = [jnp.where(part == 0, 1, part) for part in (x, values)]
+    whole = _products(factors[0], at, factors[1])
+    zeros = (x == 0).astype(int).at[at].add((values == 0).astype(int))
+
+    def others(part: jax.Array, factor: jax.Array, whole: jax.Array, zeros: jax.Array) -> jax.Array:
+        return jnp.where(zeros == (part == 0).astype(int), whole / factor, 0)
+
+    ours = tangents[0] * others(x, factors[0], whole, zeros)
+    return _products(*primals), ours.at[at].add(tangents[2] * others(values, factors[1], whole[at], zeros[at]))
 
 
 def _places(

@@ -30,6 +30,7 @@ __all__ = [
     "VALUES_NEEDED",
     "api_name",
     "bound",
+    "changed_in",
     "counted",
     "entered",
     "functional",
@@ -120,6 +121,12 @@ def known_bounds(structure: Any, place: Callable[[], str]) -> Any:
     return torch.utils._pytree.tree_map_only(
         slice, lambda part: slice(*map(number, (part.start, part.stop, part.step))), structure
     )
+
+
+def changed_in(change: Callable[[Any], Any], structure: Any) -> Any:
+    """The structure with its leaves changed; itself where none is: a module may write into what it is given."""
+    same = all(change(leaf) is leaf for leaf in torch.utils._pytree.tree_leaves(structure))
+    return structure if same else torch.utils._pytree.tree_map(change, structure)
 
 
 def counted(name: str, args: Any, kwargs: Any) -> bool:

@@ -5,6 +5,7 @@ are seen at `torch.nn.Module.__call__`. Sizes of the inputs are symbols, so that
 what is a constant.
 """
 
+import random
 import sys
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import fields, is_dataclass
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
@@ -21,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from fnlearn.equivalence.completed import weighted
 from fnlearn.equivalence.prepared import copied
-from fnlearn.port import calls, escape, frames, packed, parts, views
+from fnlearn.port import calls, escape, frames, norms, packed, parts, views
 from fnlearn.port.calls import HERE, TORCH, api_name, leaves, storage
 from fnlearn.port.dtypes import Dtypes
 from fnlearn.port.errors import PortError
@@ -65,9 +67,11 @@ def trace(
     # lists and the like are passed on as they are, with other leaves
     inputs = torch.utils._pytree.tree_map(given, (args, dict(kwargs)))
     state = _reparametrize_module(module, recorder.state)
+    drawn = _drawn()
     with torch.enable_grad(), weighted(), patched(recorder), packed.kept_padded(recorder.place), fake_mode, state:
         with enable_python_dispatcher(), recorder:
             out = module(*inputs[0], **inputs[1])
+        recorder.finish(drawn)
         packed.refuse(out, "the model returns")
         recorder.settle_sizes()
     escape.returned(recorder.root)
@@ -84,6 +88,12 @@ def trace(
     )
 
 
+def _drawn() -> tuple[Any, ...]:
+    """How far Python's and NumPy's own random numbers have gone."""
+    numbers = np.random.get_state(legacy=False)["state"]
+    return random.getstate(), numbers["key"].tobytes(), numbers["pos"]
+
+
 class _Recorder(TorchFunctionMode):
     def __init__(self, module: torch.nn.Module, fake_mode: FakeTensorMode, sizes: Sizes):
         super().__init__()
@@ -92,6 +102,7 @@ class _Recorder(TorchFunctionMode):
         self.root: Any = None
         self.lengths: torch.Tensor | None = None  # of the sequences that a recurrent network is given
         self.quiet = 0
+        self.refused: PortError | None = None
         self.inside = False  # of a function of torch's
         self.alive: list[Any] = []  # so that an id is one object's for the whole trace
         self.vals: dict[int, Val] = {}
@@ -134,7 +145,7 @@ class _Recorder(TorchFunctionMode):
         self.fakes[id(tensor)] = fake
         self.held[path] = kind, tensor
         self.alive.append(tensor)
-        self._bind(fake, kind, path)
+        self.bind(fake, kind, path)
         return fake
 
     def faked(self, tensor: torch.Tensor, dynamic: Dims, raised: bool) -> torch.Tensor:
@@ -149,7 +160,7 @@ class _Recorder(TorchFunctionMode):
             context = StatelessSymbolicContext(dynamic_sizes=kinds)
         fake: torch.Tensor = self.fake_mode.from_tensor(like, symbolic_context=context, static_shapes=context is None)
         fake = fake.requires_grad_(tensor.requires_grad)
-        self.sizes.enter(self._bind(fake), tuple(tensor.shape), dynamic, raised)
+        self.sizes.enter(self.bind(fake), tuple(tensor.shape), dynamic, raised)
         return fake
 
     def _constant(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -158,6 +169,16 @@ class _Recorder(TorchFunctionMode):
             path = self.attributes.get(id(tensor)) or f"constant_{len(self.held)}"
             self._hold(tensor, "constant", path)
         return self.fakes[id(tensor)]
+
+    def finish(self, drawn: tuple[Any, ...]) -> None:
+        """An error if something was refused on the way, also where the model went on; drawn: as it was before."""
+        if self.refused is not None:
+            raise self.refused
+        if drawn != _drawn():
+            raise PortError(
+                "the model draws from Python's or NumPy's random numbers, which would be the same ones ever after; "
+                "draw with torch.rand, and choose with torch.where"
+            )
 
     # values
 
@@ -173,7 +194,7 @@ class _Recorder(TorchFunctionMode):
             if isinstance(size := number(Sym(text)), Sym)
         }
 
-    def _bind(self, tensor: torch.Tensor, kind: str = "value", path: str = "", names: Any = ()) -> Val:
+    def bind(self, tensor: torch.Tensor, kind: str = "value", path: str = "", names: Any = ()) -> Val:
         shape = tuple(self.sizes.of(size) for size in tensor.shape)
         val = Val(shape, str(tensor.dtype).removeprefix("torch."), kind, path, dict(names))
         self.alive.append(tensor)
@@ -182,24 +203,24 @@ class _Recorder(TorchFunctionMode):
         self.stale.discard(id(tensor))
         return val
 
-    def _val(self, tensor: torch.Tensor, where: Where) -> Val:
+    def val(self, tensor: torch.Tensor, where: Where) -> Val:
         lost = id(tensor) in self.lost
         if id(tensor) in self.stale and id(tensor) in self.views and not lost:  # the same view of what is there now
             base, kind, args, kwargs = self.views[id(tensor)]
-            self._assign(tensor, self._op(kind, (self._val(base, where), *args), kwargs, None, where), where)
+            self._assign(tensor, self.op(kind, (self.val(base, where), *args), kwargs, None, where), where)
         if lost or id(tensor) in self.stale:
             raise PortError(
                 f"{self._place(where)}: a tensor is used after a view of it, or what it is a view of, was changed in "
                 "place; change a copy, or use the value that the in-place call returns"
             )
-        return self.vals[id(tensor)] if id(tensor) in self.vals else self._bind(tensor)
+        return self.vals[id(tensor)] if id(tensor) in self.vals else self.bind(tensor)
 
     def frozen(self, structure: Any, where: Where) -> Any:
         """The structure with a Val for each tensor and a Sym for each symbolic number."""
 
         def leaf(value: Any) -> Any:
             if isinstance(value, torch.Tensor):
-                return self._val(value, where)
+                return self.val(value, where)
             value = calls.plain(value)
             if isinstance(value, PLAIN | list) or value is None or value is Ellipsis:
                 return value
@@ -221,7 +242,13 @@ class _Recorder(TorchFunctionMode):
     # calls of torch's functions
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        try:
+            return self._called(func, args, kwargs or {})
+        except PortError as error:  # which the model may catch: what it does then is another program
+            self.refused = self.refused or error
+            raise
+
+    def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = api_name(func)
         if self.quiet or not self.stack or name in calls.SILENT:
             return func(*args, **kwargs)
@@ -236,15 +263,15 @@ class _Recorder(TorchFunctionMode):
             raise PortError(f"{self._place(where)}: autocast is not ported; cast explicitly with .to(torch.bfloat16)")
         if name in calls.VALUES_NEEDED:
             raise PortError(f"{self._place(where)}: {name}() needs a tensor's numbers, which a traced program has not")
-        args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
+        args, kwargs = calls.changed_in(self._known, (args, kwargs))
         args, kwargs = calls.known_bounds((args, kwargs), lambda: self._place(where))
         before = self.frozen((args, kwargs), where)
         if calls.functional(name) == "squeeze":
             self.sizes.keep(args[0] if args else kwargs["input"], (args[1:], kwargs.get("dim", ())))
-        if any(isinstance(leaf, torch.dtype) for leaf in leaves((args, kwargs))):
-            before = before[0], before[1] | self.dtypes.named(frame)
+        if dtypes := {leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, torch.dtype)}:
+            before = before[0], before[1] | self.dtypes.named(frame, dtypes)
         if name in RECURRENT and self.lengths is not None:
-            before = before[0], before[1] | {"lengths": self._val(self.lengths, where)}
+            before = before[0], before[1] | {"lengths": self.val(self.lengths, where)}
         tensors = [leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         versions = [tensor._version for tensor in tensors]
         if row_of(calls.functional(name)) is None and not name.endswith("__set__"):
@@ -256,7 +283,7 @@ class _Recorder(TorchFunctionMode):
         changed = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
         changed = [t for t in changed if id(t) == id(tensors[0])] or changed[:1]
         if name in calls.UPDATES and calls.running(before):
-            out = self._record_update(name, before, out, args, kwargs, where)
+            out = norms.updated(self, name, before, out, args, kwargs, where)
         elif changed:
             if isinstance(out, torch.Tensor) and out is not changed[0]:
                 raise PortError(f"{self._place(where)}: {name} changes one of its arguments in place; pass a copy")
@@ -270,7 +297,7 @@ class _Recorder(TorchFunctionMode):
         """A call that has no row, as what torch makes of it; as itself where a part has none either."""
 
         def part(name: str, func: Any, args: Any, kwargs: Any) -> Any:
-            args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
+            args, kwargs = calls.changed_in(self._known, (args, kwargs))
             frozen = self.frozen((args, kwargs), where)
             out, changed = func(*args, **kwargs), parts.changed(func, args, kwargs)
             if changed:
@@ -287,7 +314,7 @@ class _Recorder(TorchFunctionMode):
         if mode.missing:
             del body[begin:]
             body.append(
-                self._op(f"{name} ({', '.join(dict.fromkeys(mode.missing))})", before[0], before[1], None, where)
+                self.op(f"{name} ({', '.join(dict.fromkeys(mode.missing))})", before[0], before[1], None, where)
             )
         return out
 
@@ -306,40 +333,26 @@ class _Recorder(TorchFunctionMode):
             self.views[id(out)] = tensors[0], name, before[0][1:], before[1]
         for leaf in leaves(out):
             if isinstance(leaf, torch.Tensor):
-                self._bind(leaf)
+                self.bind(leaf)
         outs = self.frozen(out, where)
         if name == "zeros":
             outs.zeros = True
-        self.stack[-1].body.append(self._op(name, before[0], before[1], outs, where))
+        self.stack[-1].body.append(self.op(name, before[0], before[1], outs, where))
         return out
 
-    def _op(self, name: str, args: Any, kwargs: Any, outs: Any, where: Where) -> Op:
+    def op(self, name: str, args: Any, kwargs: Any, outs: Any, where: Where) -> Op:
         kwargs = {key: value for key, value in kwargs.items() if key not in ("inplace", "out")}
         return Op(name, args, kwargs, outs, where, self.stack[-1].path, not torch.is_grad_enabled())
 
     def _record_change(self, name: str, before: Any, tensor: torch.Tensor, where: Where) -> None:
         """An in-place call: the same tensor is another value from here on, and so is what it is a view of."""
         kind = calls.functional(name)
-        op = self._op(kind, before[0], before[1], None, where)
+        op = self.op(kind, before[0], before[1], None, where)
         if kind in calls.OF_SHAPE:  # what it is a view of stays as it is
             self.views.pop(id(tensor), None)
             self._assign(tensor, op, where)
         else:
             self._rebind(tensor, op, where)
-
-    def _record_update(self, name: str, before: Any, out: Any, args: Any, kwargs: Any, where: Where) -> Any:
-        """A normalisation called as a function, which changes the running statistics it is given."""
-        given = dict(zip(calls.NORM_ARGUMENTS, args, strict=False)) | kwargs
-        frozen = dict(zip(calls.NORM_ARGUMENTS, before[0], strict=False)) | before[1]
-        new = [Val(frozen[n].shape, frozen[n].dtype) for n in ("running_mean", "running_var")]
-        self.every += new
-        op = self._op(f"{name}_update", (), frozen, (self._bind(out), *new), where)
-        self.stack[-1].body.append(op)
-        for n, val in zip(("running_mean", "running_var"), new, strict=True):
-            self.vals[id(given[n])] = val
-            if frozen[n].path:
-                self._write(frozen[n].path, val)
-        return out
 
     def _rebind(self, tensor: torch.Tensor, op: Op, where: Where) -> None:
         """A tensor's new value, and that of all that it is a view of; other views of it are made anew when used."""
@@ -348,11 +361,11 @@ class _Recorder(TorchFunctionMode):
         shared.discard(id(tensor))
         while id(tensor) in self.views:
             base, kind, args, kwargs = self.views[id(tensor)]
-            written = views.written_back(kind, self._val(base, where), self.vals[id(tensor)], args, kwargs)
+            written = views.written_back(kind, self.val(base, where), self.vals[id(tensor)], args, kwargs)
             if written is None:
                 self.lost |= shared
                 break
-            self._assign(base, self._op(*written, {}, None, where), where)
+            self._assign(base, self.op(*written, {}, None, where), where)
             shared.discard(id(base))
             tensor = base
         self.stale |= {t for t in shared if t in self.vals}
@@ -360,14 +373,14 @@ class _Recorder(TorchFunctionMode):
     def _assign(self, tensor: torch.Tensor, op: Op, where: Where) -> None:
         old = self.vals[id(tensor)]
         leaves_ = said(where).lstrip().startswith("return ")
-        op.outs = new = self._bind(tensor, names={s: Lent(n) if leaves_ else n for s, n in old.names.items()})
+        op.outs = new = self.bind(tensor, names={s: Lent(n) if leaves_ else n for s, n in old.names.items()})
         self.stack[-1].body.append(op)
         if old.kind in ("param", "constant"):
             raise PortError(f"{self._place(where)}: {old.path!r} is changed in place; only buffers can be")
         if old.path:
-            self._write(old.path, new)
+            self.write(old.path, new)
 
-    def _write(self, path: str, val: Val) -> None:
+    def write(self, path: str, val: Val) -> None:
         """A buffer's new value, which leaves the module that was called last."""
         val.path = path
         self.stack[-1].writes[path] = val
@@ -394,7 +407,7 @@ class _Recorder(TorchFunctionMode):
         frame = self._user_frame()
         where = calls.where(frame)
         self._note_names(frame)
-        args, kwargs = torch.utils._pytree.tree_map(self._known, (args, kwargs))
+        args, kwargs = calls.changed_in(self._known, (args, kwargs))
         given = self.frozen(calls.bound(module, args, kwargs), where)
         inst = Inst(self.paths.get(id(module), ""), type(module), module, given, where)
         if self.stack:
@@ -407,12 +420,12 @@ class _Recorder(TorchFunctionMode):
                 value.names.setdefault(id(inst), name)
         try:
             if type(module) in NORMS and module.track_running_stats and module.running_mean is not None:
-                out = self._norm(original, module, args, kwargs, where)
+                out = norms.call(self, original, module, args, kwargs, where)
             elif isinstance(module, torch.nn.RNNBase) and args and isinstance(args[0], packed.Padded):
                 out = packed.call(self, original, module, args, kwargs)
             else:
                 out = original(module, *args, **kwargs)
-            out = torch.utils._pytree.tree_map(self._known, out)
+            out = calls.changed_in(self._known, out)
             inst.outs = self.frozen(out, where)
             self._note_reassigned(module)
         finally:
@@ -422,43 +435,13 @@ class _Recorder(TorchFunctionMode):
             self._note_attributes(module, (inst, self._owner()))
         return out
 
-    def _norm(self, original: Callable[..., Any], module: Any, args: Any, kwargs: Any, where: Where) -> Any:
-        """A normalisation that keeps running statistics: torch changes them out of sight."""
-        names = ("running_mean", "running_var", "num_batches_tracked")
-        old = [self._val(getattr(module, name), where) for name in names]
-        x = self._val(args[0] if args else next(iter(kwargs.values())), where)
-        weight, bias = (None if p is None else self._val(p, where) for p in (module.weight, module.bias))
-        momentum: Any = module.momentum
-        self.quiet += 1
-        module.momentum = 0.1  # without one torch looks at the number of batches
-        out = original(module, *args, **kwargs)
-        module.momentum = momentum
-        self.quiet -= 1
-        inst, new = self.stack[-1], [Val(val.shape, val.dtype) for val in old]
-        if module.momentum is None:
-            momentum = Val((), "float32")
-        if "Batch" in type(module).__name__:
-            counted = self._op("add", (old[2], module.training), {}, new[2], where)
-        else:
-            counted = self._op("alias", (old[2],), {}, new[2], where)
-        inst.body.append(counted)
-        if module.momentum is None:
-            inst.body.append(self._op("reciprocal", (new[2],), {}, momentum, where))
-        kind = "batch_norm_update" if "Batch" in type(module).__name__ else "instance_norm_update"
-        arguments = (x, old[0], old[1], weight, bias, module.training, momentum, module.eps)
-        inst.body.append(self._op(f"F.{kind}", arguments, {}, (self._bind(out), new[0], new[1]), where))
-        for name, before, val in zip(names, old, new, strict=True):
-            self.vals[id(getattr(module, name))] = val
-            self._write(before.path, val)
-        return out
-
     def _note_reassigned(self, module: torch.nn.Module) -> None:
         """Buffers that were given another tensor, as in `self.mean = 0.9 * self.mean + …`."""
         for name, tensor in module.named_buffers(recurse=False):
             path = ".".join(filter(None, (self.stack[-1].path, name)))
             val = self.vals.get(id(tensor))
             if val is not None and val.kind == "value" and val.path != path:
-                self._write(path, val)
+                self.write(path, val)
 
     def _note_attributes(self, module: torch.nn.Module, scopes: tuple[Inst, ...]) -> None:
         """What a module keeps of a call, as in `self.mean = x.mean()`, is called as it calls that."""

@@ -88,7 +88,9 @@ def patched(recorder: Any) -> Iterator[None]:
         frame = sys._getframe(1)
         if frame.f_code.co_filename.startswith(NOT_THE_MODEL):
             return finfo(*given)
-        return limits(finfo(*given), not given or recorder.dtypes.named(frame).get("dtype_of") is True)
+        found = finfo(*given)
+        said = recorder.dtypes.named(frame, {getattr(torch, found.dtype)})
+        return limits(found, not given or said.get("dtype_of") is True)
 
     def unscripted(function: Any, *args: Any, **kwargs: Any) -> Any:  # what was scripted, as the Python that it was
         return function._torchdynamo_inline(*args, **kwargs)

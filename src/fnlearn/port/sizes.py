@@ -260,7 +260,7 @@ class _Printer(PythonPrinter):
     _print_ceiling = _print_CeilToInt
 
     def _print_ToFloat(self, expr: Any) -> str:
-        return str(self._print(expr.args[0]))
+        return f"({self._print(expr.args[0])})"
 
     def _print_Float(self, expr: Any) -> str:
         return repr(float(expr))

@@ -107,6 +107,11 @@ def bound(op: Op, row: Row) -> Arguments:
             kwargs[ours] = kwargs.pop(name)
     if "self" in kwargs:
         args = (kwargs.pop("self"), *args)
+    by_position = [p.name for p in row.signature.parameters.values() if p.kind is inspect.Parameter.POSITIONAL_ONLY]
+    for name in by_position[len(args) :]:  # attention's: torch calls the keys key, which is the random one here
+        given_as = "key" if name == "keys" else name
+        if given_as in kwargs:
+            args = (*args, kwargs.pop(given_as))
     try:
         given = row.signature.bind(*args, **kwargs)
     except TypeError as error:

@@ -137,7 +137,5 @@ GRADIENTS_DIFFER: dict[str, str] = {
     "nextafter": "JAX has none",
     **dict.fromkeys(("cholesky_inverse", "cholesky_solve"), "torch's is of the whole matrix, JAX's of its triangle"),
     **dict.fromkeys(("erfinv", "special.erfinv"), "near ±1 XLA's float32 derivative is wrong in the sixth digit"),
-    "scatter_reduce": "JAX has none for products where one place is met twice",
-    "index_reduce": "JAX has none for products where one place is met twice",
     "linalg.norm": "at zero torch's is 0 and JAX's is not a number",
 }
