@@ -14,4 +14,6 @@ def le_net(params, x):  # gallery.lenet.torch_model.LeNet
 
 def apply(params, buffers, x, *, train=False, key=None):
     """The whole model: what it returns, and its buffers as they are afterwards."""
+    if x.shape[1] != 1:
+        raise ValueError(f"the model was ported for x.shape[1] == 1, got {x.shape[1]}")
     return le_net(params, x), buffers

@@ -23,4 +23,6 @@ def u_net(params, x):  # gallery.unet.torch_model.UNet
 
 def apply(params, buffers, x, *, train=False, key=None):
     """The whole model: what it returns, and its buffers as they are afterwards."""
+    if x.shape[1] != 1:
+        raise ValueError(f"the model was ported for x.shape[1] == 1, got {x.shape[1]}")
     return u_net(params, x), buffers

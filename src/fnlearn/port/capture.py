@@ -48,12 +48,12 @@ def trace(
     kwargs: Mapping[str, Any],
     train: bool,
     dynamic: Dims,
-    raised: bool,
+    raised: Dims,
     sizes: Sizes,
 ) -> Trace:
     """Run a copy of the model in one mode, and say what it did.
 
-    raised: whether a batch of one in an input is run as one of two, since torch has no symbol for a size of one.
+    raised: which dimensions of one in an input are run as ones of two, since torch has no symbol for a size of one.
     """
     module = copied(module).train(train)
     fake_mode = FakeTensorMode(shape_env=sizes.env, allow_non_fake_inputs=True)
@@ -148,12 +148,12 @@ class _Recorder(TorchFunctionMode):
         self.bind(fake, kind, path)
         return fake
 
-    def faked(self, tensor: torch.Tensor, dynamic: Dims, raised: bool) -> torch.Tensor:
+    def faked(self, tensor: torch.Tensor, dynamic: Dims, raised: Dims) -> torch.Tensor:
         """An input without numbers; its sizes are symbols."""
         calls.refuse_tensor(tensor, "an input")
         like = tensor.detach()
-        if raised and 0 in dynamic and like.shape[:1] == (1,):
-            like = like.expand(2, *like.shape[1:]).contiguous()
+        sizes = [2 if n == 1 and i in dynamic and i in raised else n for i, n in enumerate(like.shape)]
+        like = like if sizes == list(like.shape) else like.expand(sizes).contiguous()
         context: Any = None
         if any(i in dynamic for i in range(tensor.ndim)):
             kinds = [DimDynamic.DYNAMIC if i in dynamic else DimDynamic.STATIC for i in range(tensor.ndim)]

@@ -196,9 +196,15 @@ class _Example:
             args, kwargs = copy.deepcopy((self.args, self.kwargs))
             copied(self.module).eval()(*args, **kwargs)
 
-    def recorded(self, train: bool, dims: Container[int], raised: bool) -> Trace:
-        """One mode; dims: which dimensions are symbols; raised: whether a batch of one is run as one of two."""
+    def recorded(self, train: bool, dims: Container[int], raised: Container[int]) -> Trace:
+        """One mode; dims: which dimensions are symbols; raised: in which of them a size of one is run as one of two."""
         return kept(partial(trace, self.module, self.args, self.kwargs, train, dims, raised))
+
+    def ones(self, dims: Container[int], among: Container[int]) -> Places:
+        """Where the inputs have a size of one, among some of the dimensions that are symbols."""
+        inputs = [x for x in torch.utils._pytree.tree_leaves((self.args, self.kwargs)) if torch.is_tensor(x)]
+        places = ((i, dim) for i, x in enumerate(inputs) for dim, size in enumerate(x.shape) if size == 1)
+        return frozenset((i, dim) for i, dim in places if dim in dims and dim in among)
 
     def narrowed(self, places: Places) -> "_Example":
         """The same with a size of one in some places."""
@@ -220,50 +226,57 @@ def _traced(example: _Example, dynamic: list[Container[int]]) -> Modes:
     """The two modes, with as many symbolic sizes as torch's own functions stand."""
     for dims in dynamic:
         try:
-            traces = _modes(example, dims, False)
+            traces = _modes(example, dims, ())
         except PortError:
             raise
         except Exception:  # torch says by many kinds of error that a function of its own needs a number
             if dims is dynamic[-1]:
                 raise
             continue
-        inputs = [x for x in torch.utils._pytree.tree_leaves((example.args, example.kwargs)) if torch.is_tensor(x)]
-        ones = frozenset((i, 0) for i, x in enumerate(inputs) if x.shape[:1] == (1,) and 0 in dims)
-        more = _with_batch(example, dims, traces, ones) if ones else None
-        return _with_ones(example, dims, more or traces, ones if more else frozenset())
+        for raised in (dims, (0,)):  # every size of one, or else that of the batch
+            ones = example.ones(dims, raised)
+            if more := _with_more(example, dims, traces, raised, ones) if ones else None:
+                return _with_ones(example, dims, more, raised, ones)
+        return _with_ones(example, dims, traces, (), frozenset())
     raise AssertionError("dynamic is not empty")
 
 
-def _modes(example: _Example, dims: Container[int], raised: bool) -> Modes:
+def _modes(example: _Example, dims: Container[int], raised: Container[int]) -> Modes:
     evaluation = example.recorded(False, dims, raised)
     try:
         return example.recorded(True, dims, raised), evaluation, ""
     except PortError as error:
         return evaluation, evaluation, str(error)
-    except Exception:  # what can't be ported may show only where sizes are numbers
-        if dims != ():
-            try:
-                example.recorded(True, (), False)
-            except PortError as error:
-                return evaluation, evaluation, str(error)
+    except Exception as error:  # what can't be ported may show only where sizes are numbers
+        try:
+            example.recorded(True, (), ())
+        except PortError as refused:
+            return evaluation, evaluation, str(refused)
+        except Exception:  # torch itself takes no such input in training
+            return evaluation, evaluation, f"torch says in training: {type(error).__name__}: {error}"
         raise
 
 
-def _with_batch(example: _Example, dims: Container[int], plain: Modes, ones: Places) -> Modes | None:
-    """The traces with a symbol for a batch of one, if they are those of the example but for that."""
+def _with_more(
+    example: _Example, dims: Container[int], plain: Modes, raised: Container[int], ones: Places
+) -> Modes | None:
+    """The traces with symbols for some sizes of one, if they are those of the example but for that."""
     try:
-        train, evaluation, reason = _modes(example, dims, True)
-    except Exception:  # such a model takes a batch of one alone
+        train, evaluation, reason = _modes(example, dims, raised)
+    except Exception:  # such a model takes a size of one alone
         return None
     same = same_at_one(train, plain[0], ones) and same_at_one(evaluation, plain[1], ones)
     return (train, evaluation, reason) if same and reason == plain[2] else None
 
 
-def _with_ones(example: _Example, dims: Container[int], traces: Modes, raised: Places) -> Modes:
+def _with_ones(example: _Example, dims: Container[int], traces: Modes, raised: Container[int], given: Places) -> Modes:
     """The traces, which refuse a size of one only where it makes another program."""
 
     def taking(traced: Trace, train: bool) -> Trace:
-        return taking_one(traced, lambda ones: example.narrowed(ones).recorded(train, dims, not raised <= ones), raised)
+        def record(ones: Places) -> Trace:
+            return example.narrowed(ones).recorded(train, dims, () if given <= ones else raised)
+
+        return taking_one(traced, record, given)
 
     train, evaluation, reason = traces
     found = taking(evaluation, False)

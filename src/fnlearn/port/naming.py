@@ -285,7 +285,7 @@ class DtypesOfArguments(ast.NodeTransformer):
         start = f"{inst.path}." if inst.path else ""
         held = [(str(p.dtype).removeprefix("torch."), start + name) for name, p in inst.module.named_parameters()]
         self.of = {dtype: Val((), dtype, "param", path) for dtype, path in reversed(held) if path in params}
-        self.of |= {val.dtype: val for _, val in reversed(arguments) if val.kind == "value"}
+        self.of |= {val.dtype: val for _, val in reversed(arguments) if val.kind in ("value", "param")}
 
     def visit_Call(self, call: ast.Call) -> ast.expr:
         """A call as it is, without a cast to the dtype that a value has anyway."""

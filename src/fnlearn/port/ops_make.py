@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
+
 from fnlearn.port.graph import Val
 from fnlearn.port.source import said
 from fnlearn.port.table import Dtype, ndim, row, sizes, with_
@@ -125,7 +127,7 @@ def _to(a: Any) -> str:
     others = [v for v in (a._dtype_of, *given) if isinstance(v, Val)]
     if others:
         return _of(a, others[0])
-    wanted = [v for v in given if str(v).startswith("torch.") and not hasattr(v, "type")]
+    wanted = [v for v in given if isinstance(v, torch.dtype)]
     dtype = str(wanted[0]).removeprefix("torch.") if wanted else a.input.dtype
     if a._dtype_of or (wanted and dtype in said(a._where)):
         return _as(dtype, a)

@@ -19,7 +19,7 @@ row("reshape view", "input, *shape", _reshape)
 row("reshape_as view_as", "input, other", "input.reshape(other.shape)")
 row("expand", "input, *size, implicit=False", lambda a: _expand(a))
 row("expand_as", "input, other", "jnp.broadcast_to(input, other.shape)")
-row("broadcast_to", "input, size", lambda a: _expand(a))
+row("broadcast_to", "input, *size", lambda a: _expand(a))
 
 
 def _expand(a: Any) -> str:
@@ -140,7 +140,15 @@ def _chunk(a: Any) -> str:
 
 
 row("chunk", "input, chunks, dim=0", _chunk)
-row("tensor_split", "input, indices_or_sections, dim=0", "jnp.array_split(input, indices_or_sections, axis=dim)")
+row(
+    "tensor_split",
+    "input, indices_or_sections=None, dim=0, *, indices=None, sections=None",
+    lambda a: with_(
+        a,
+        at=next(at for at in (a.indices_or_sections, a.indices, a.sections) if at is not None),
+        then="jnp.array_split(input, at, axis=dim)",
+    ),
+)
 
 
 def _unbind(a: Any) -> str:

@@ -15,7 +15,7 @@ from unittest import mock
 import torch
 from ruff.__main__ import find_ruff_bin  # type: ignore[import-untyped]
 
-from fnlearn.port.calls import entered
+from fnlearn.port.calls import entered, leaves
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import node
 from fnlearn.port.function import build
@@ -320,8 +320,7 @@ def _apply(root: Function, no_training: str, conditions: Mapping[Condition, str]
         else:
             signature.append(f"{safe}={_default(value)}")
             if not isinstance(value, Sym):
-                sign = "is not" if value is None or isinstance(value, bool) else "!="
-                lines.append(f"    if {safe} {sign} {_default(value)}:")
+                lines.append(f"    if {_other(safe, value)}:")
                 lines.append(
                     f'        raise ValueError(f"the model was ported with {safe}={_quoted(value)}, got {{{safe}!r}}")'
                 )
@@ -353,6 +352,16 @@ def _ordered(signature: list[str]) -> list[str]:
 
 def _default(value: Any) -> str:
     return repr(value) if value is None or isinstance(value, bool | int | float | str) else "None"
+
+
+def _other(name: str, value: Any) -> str:
+    """The condition that an argument is neither what the model was ported with nor its default."""
+    if _default(value) == "None" or isinstance(value, bool):
+        plain = isinstance(value, list | tuple | dict) and all(type(part) in (str, int, bool) for part in leaves(value))
+        keys = isinstance(value, dict) and not all(type(key) is str for key in value)
+        more = f" and {name} != {value!r}" if plain and not keys else ""
+        return f"{name} is not {_default(value)}{more}"
+    return f"{name} != {value!r}"
 
 
 def _quoted(value: Any) -> str:

@@ -49,7 +49,7 @@ class _Env(ShapeEnv):
     def __init__(self) -> None:
         super().__init__(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
         self.asked: dict[Any, Any] = {}
-        self.converting: dict[int, dict[str, Any]] = {}  # names of code that makes numbers of symbols by `int`
+        self.converting: dict[int, dict[str, Any]] = {}  # names of code that makes numbers of symbols
         self.bounds: dict[Any, Any] = {}
 
     def bound_sympy(self, expr: Any, size_oblivious: bool = False) -> Any:
@@ -69,8 +69,7 @@ class _Env(ShapeEnv):
         asked = sym_node.expr
         frame = _asking(sys._getframe(1))
         asker = frame.f_code
-        number = not sym_node.is_bool() and asked.free_symbols and _is_user(asker)
-        if number and "int" in asker.co_names and "int" not in frame.f_globals:
+        if not sym_node.is_bool() and asked.free_symbols and _is_user(asker):
             self.converting[id(frame.f_globals)] = frame.f_globals
         own = not sym_node.is_bool() or _is_user(asker)
         if not own and isinstance(asked, sympy.Eq) and 1 in asked.args and asker.co_name in BROADCASTING:
@@ -147,9 +146,9 @@ class Sizes:
             self.called.setdefault(symbol, sympy.Symbol(f"s{len(self.called)}", integer=True, positive=True))
         return expression.xreplace(self.called)
 
-    def enter(self, val: Val, shape: tuple[int, ...], dynamic: Container[int], raised: bool) -> None:
-        """An input of the model, whose sizes in the example are `shape`; raised: whether a batch of one is another."""
-        still = [i for i in range(len(shape)) if i not in dynamic or (i == 0 and shape[0] == 1 and not raised)]
+    def enter(self, val: Val, shape: tuple[int, ...], dynamic: Container[int], raised: Container[int]) -> None:
+        """An input of the model, whose sizes in the example are `shape`; raised: of which of them one is another."""
+        still = [i for i in range(len(shape)) if i not in dynamic or (shape[i] == 1 and i not in raised)]
         if still and still == list(range(still[0], len(shape))):
             self.fixed.append((val, f"[{still[0]}:]" if still[0] else "", shape[still[0] :]))
         else:
@@ -184,7 +183,9 @@ class Sizes:
             if not isinstance(value, Sym):
                 return value
             expression = same[value.text]
-            return int(expression) if expression.is_number else Sym(text(expression))
+            if not expression.is_number:
+                return Sym(text(expression))
+            return int(expression) if expression.is_integer else float(expression)
 
         return number
 
@@ -210,7 +211,10 @@ class Sizes:
             return None
         (symbol,) = held.free_symbols
         alone = {held.lhs, held.rhs} - {symbol}
-        told = [held.xreplace({symbol: sympy.Integer(n)}) == sympy.true for n in (1, 2, 3)]
+        try:
+            told = [held.xreplace({symbol: sympy.Integer(n)}) == sympy.true for n in (1, 2, 3)]
+        except ZeroDivisionError:
+            return None
         return self.given.get(symbol.name) if len(alone) == 1 and told == [False, True, True] else None
 
     def like_the_example(self) -> bool:
