@@ -1,6 +1,7 @@
 """How the source reads: what has a line of its own, and what a function."""
 
 import pytest
+import opt_einsum  # type: ignore[import-untyped]
 import torch
 from torch import nn
 
@@ -173,3 +174,79 @@ def test_a_value_whose_name_is_given_to_another_goes_on_under_its_other_name():
     made = port.convert(module, inputs)
     assert RESIDUAL in made.source
     assert equivalence.backward(equivalence.pair(module, made.apply, made.params, made.buffers), inputs).ok
+
+
+class Nothing(nn.Module):
+    def forward(self, x):
+        return x
+
+
+class Weighed(nn.Module):
+    def __init__(self, bias):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 4))
+        self.bias = nn.Parameter(torch.ones(4)) if bias else None
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight, self.bias)
+
+
+class Still(nn.Module):
+    """What changes nothing, in training alone, by a module of one's own, and by numbers that are options."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.act, self.scale = Weighed(True), Weighed(False), Nothing(), 1.0
+
+    def forward(self, x):
+        if self.training:
+            x = x.contiguous()
+        h = self.act(self.one(x) * self.scale) + 0
+        h = h.expand(x.shape[0], 4).repeat(1, 1) / self.scale
+        return torch.cat([self.two(h)]) - 0
+
+
+def test_what_changes_nothing_leaves_no_line():
+    source = port.convert(Still(), (torch.ones(3, 4),)).source
+    body = '    h = weighed(params["one"], x)\n    return weighed(params["two"], h)\n'
+    assert body in source
+    assert source.count("def ") == 3
+    assert "F.linear(x, **params)" in source
+    integers = port.convert(Times(), (torch.arange(3),)).source
+    assert "return x * 1.0, x / 1\n" in integers
+
+
+class Times(nn.Module):
+    """Numbers that make floats of integers."""
+
+    def forward(self, x):
+        return x * 1.0, x / 1
+
+
+class Watches(nn.Module):
+    """Attention that drops nothing is the same in either mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.attend = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.attend(x, x, x, need_weights=False)[0]
+
+
+def test_attention_that_drops_nothing_asks_for_no_mode():
+    source = port.convert(Watches(), (torch.ones(2, 3, 4),)).source
+    assert "train=train" not in source
+    assert "key=key" not in source
+
+
+class Contracts(nn.Module):
+    def forward(self, x):
+        weights = opt_einsum.contract("ab,bc,cd->ad", x, x, x)
+        return weights * 2
+
+
+def test_what_a_library_of_notation_calls_its_values_is_no_name():
+    source = port.convert(Contracts(), (torch.ones(3, 3),)).source
+    assert "tmp" not in source
+    assert "    weights = " in source

@@ -1,6 +1,7 @@
 """What a call of torch's is called, what it is given, and where it stands."""
 
 import enum
+import importlib.util
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from fnlearn.port.names import identifier
 __all__ = [
     "DATA_DEPENDENT",
     "HERE",
+    "NOTATIONS",
     "NORM_ARGUMENTS",
     "NOT_THE_MODEL",
     "OF_SHAPE",
@@ -47,6 +49,11 @@ __all__ = [
 TORCH = os.path.dirname(torch.__file__) + os.sep
 HERE = os.path.dirname(__file__) + os.sep
 NOT_THE_MODEL = (TORCH, HERE, "<frozen")  # how files begin whose code is no model's own
+NOTATIONS = tuple(  # libraries in which one call stands for a few of torch's, as their texts say
+    os.path.dirname(spec.origin) + os.sep
+    for spec in map(importlib.util.find_spec, ("einops", "einx", "opt_einsum"))
+    if spec is not None and spec.origin
+)
 PREFIXES = {
     "torch.nn.functional.": "F.",
     "torch._C._nn.": "F.",

@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 from fnlearn.equivalence.completed import weighted
 from fnlearn.equivalence.prepared import copied
 from fnlearn.port import calls, escape, frames, norms, packed, parts, views
-from fnlearn.port.calls import HERE, TORCH, api_name, leaves, storage
+from fnlearn.port.calls import HERE, NOTATIONS, TORCH, api_name, leaves, storage
 from fnlearn.port.dtypes import Dtypes
 from fnlearn.port.errors import PortError
 from fnlearn.port.frames import Frames, Lent, forward
@@ -463,7 +463,7 @@ class _Recorder(TorchFunctionMode):
             if file.startswith(HERE):
                 if frame.f_code is trace.__code__:
                     return None
-            elif not file.startswith(TORCH) and not file.startswith("<frozen"):
+            elif not file.startswith((TORCH, "<frozen", *NOTATIONS)):
                 return frame
             frame = frame.f_back  # type: ignore[assignment]
         return None

@@ -202,12 +202,13 @@ def of_torch(kind: type) -> bool:
 
 
 def inlined(inst: Inst) -> bool:
-    """Whether a call stands in its caller's function: torch's own layers and containers do.
+    """Whether a call stands in its caller's function: torch's own layers and containers do, and what does nothing.
 
     A Sequential of several blocks that change buffers doesn't: its function gives back what became of all of them.
     """
     blocks = [call for call in inst.body if isinstance(call, Inst) and not tracked(call) and not inlined(call)]
-    return of_torch(inst.kind) and (inst.kind is not torch.nn.Sequential or sum(map(_changes, blocks)) < 2)
+    several = inst.kind is torch.nn.Sequential and sum(map(_changes, blocks)) > 1
+    return not several if of_torch(inst.kind) else bool(inst.path) and not inst.body and not inst.writes
 
 
 def _changes(inst: Inst) -> bool:

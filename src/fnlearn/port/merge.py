@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fnlearn.port.graph import Call, Inst, Op, Val, mapped, of_torch
+from fnlearn.port.ops_make import KEPT
 
 __all__ = ["Fork", "Mode", "merge", "operations"]
 
@@ -85,10 +86,15 @@ def _inst(train: Inst, evaluation: Inst, same: dict[int, Val]) -> Inst:
 
 
 def _body(train: list[Call], evaluation: list[Call], same: dict[int, Val]) -> list[Call]:
-    if len(train) != len(evaluation):
-        raise _DifferentError
     body: list[Call] = []
-    for one, other in zip(train, evaluation, strict=True):
+    rest = list(evaluation)
+    for one in train:
+        if _leaves_no_trace(one, rest) and isinstance(one, Op) and id(one.args[0]) in same:
+            same[id(one.outs)] = same[id(one.args[0])]
+            continue
+        if not rest:
+            raise _DifferentError
+        other = rest.pop(0)
         if isinstance(one, Inst) and isinstance(other, Inst):
             body.append(_inst(one, other, same))
         elif isinstance(one, Op) and isinstance(other, Op) and (one.name, one.stopped) == (other.name, other.stopped):
@@ -97,7 +103,15 @@ def _body(train: list[Call], evaluation: list[Call], same: dict[int, Val]) -> li
             body.append(Op(other.name, args, kwargs, outs, other.where, other.module, other.stopped))
         else:
             raise _DifferentError
+    if rest:
+        raise _DifferentError
     return body
+
+
+def _leaves_no_trace(one: Call, rest: list[Call]) -> bool:
+    """Whether training alone does this, and it changes no number: `if self.training: x = x.contiguous()`."""
+    alone = not rest or not isinstance(rest[0], Op) or not isinstance(one, Op) or rest[0].name != one.name
+    return alone and isinstance(one, Op) and one.name in KEPT and isinstance(one.outs, Val)
 
 
 def _merged(train: Any, evaluation: Any, same: dict[int, Val]) -> Any:

@@ -55,8 +55,16 @@ row("nan_to_num", "input, nan=0.0, posinf=None, neginf=None",
 # two arguments
 
 
+def _unchanged(a: Any, number: int) -> bool:
+    """Whether a number as the second argument changes nothing, the dtype among it."""
+    floats = isinstance(a.input, Val) and ("float" in a.input.dtype or "complex" in a.input.dtype)
+    return floats and type(a.other) in (int, float) and a.other == number
+
+
 def _arithmetic(sign: str) -> Template:
     def template(a: Any) -> str:
+        if _unchanged(a, 0):
+            return "input"
         if a.alpha != 1 and isinstance(a.other, int | float):
             a.alpha, a.other = 1, a.alpha * a.other
         return f"input {sign} other" if a.alpha == 1 else f"input {sign} alpha * other"
@@ -70,21 +78,30 @@ row("__radd__", "input, other", "other + input")
 row("__rsub__", "input, other", "other - input")
 row("rsub", "input, other, alpha=1", lambda a: "other - input" if a.alpha == 1 else "other - alpha * input")
 for _names, _sign in {
-    "mul multiply __mul__": "*", "__truediv__ true_divide": "/", "matmul mm bmm mv spmm __matmul__ linalg.matmul": "@",
+    "matmul mm bmm mv spmm __matmul__ linalg.matmul": "@",
     "floor_divide __floordiv__": "//", "remainder __mod__": "%", "pow __pow__": "**",
     "lt less __lt__": "<", "le less_equal __le__": "<=", "gt greater __gt__": ">", "ge greater_equal __ge__": ">=",
     "eq __eq__": "==", "ne not_equal __ne__": "!=", "bitwise_and __and__": "&", "bitwise_or __or__": "|",
     "bitwise_xor __xor__": "^", "bitwise_left_shift __lshift__": "<<", "bitwise_right_shift __rshift__": ">>",
 }.items():  # fmt: skip
     row(_names, "input, other", f"input {_sign} other")
+row("mul multiply __mul__", "input, other", lambda a: "input" if _unchanged(a, 1) else "input * other")
+row("__truediv__ true_divide", "input, other", lambda a: "input" if _unchanged(a, 1) else "input / other")
 for _names, _sign in {
-    "__rmul__": "*", "__rtruediv__": "/", "__rdiv__": "/", "__rmatmul__": "@", "__rfloordiv__": "//", "__rmod__": "%",
+    "__rtruediv__": "/", "__rdiv__": "/", "__rmatmul__": "@", "__rfloordiv__": "//", "__rmod__": "%",
     "__rpow__": "**", "__rand__": "&", "__ror__": "|", "__rxor__": "^", "__rlshift__": "<<", "__rrshift__": ">>",
 }.items():  # fmt: skip
     row(_names, "input, other", f"other {_sign} input")
-row("div divide __div__", "input, other, *, rounding_mode=None", lambda a: {
-    None: "input / other", "floor": "jnp.floor_divide(input, other)", "trunc": "jnp.trunc(input / other)",
-}[a.rounding_mode])  # fmt: skip
+row("__rmul__", "input, other", lambda a: "input" if _unchanged(a, 1) else "other * input")
+
+
+def _divided(a: Any) -> str:
+    if a.rounding_mode is None:
+        return "input" if _unchanged(a, 1) else "input / other"
+    return {"floor": "jnp.floor_divide(input, other)", "trunc": "jnp.trunc(input / other)"}[a.rounding_mode]
+
+
+row("div divide __div__", "input, other, *, rounding_mode=None", _divided)
 for _name, _call in {
     "atan2": "arctan2", "arctan2": "arctan2", "copysign": "copysign", "fmax": "fmax", "fmin": "fmin", "fmod": "fmod",
     "gcd": "gcd", "heaviside": "heaviside", "hypot": "hypot", "lcm": "lcm",

@@ -26,7 +26,7 @@ def _expand(a: Any) -> str:
     size = sizes(a.size) if isinstance(a.size, tuple | list) else a.size
     lead = len(size) - ndim(a.input)
     a.size = tuple(a.input.shape[i - lead] if s == -1 else s for i, s in enumerate(size))
-    return "jnp.broadcast_to(input, size)"
+    return "input" if a.size == tuple(a.input.shape) else "jnp.broadcast_to(input, size)"
 
 
 row(
@@ -94,11 +94,17 @@ row("cat concat concatenate", "tensors, dim=0, axis=None", lambda a: _joined(a))
 row("stack", "tensors, dim=0", "jnp.stack(tensors, axis=dim)")
 
 
+def _repeat(a: Any) -> str:
+    a.dims = sizes(a.dims)
+    return "input" if set(a.dims) == {1} and len(a.dims) <= ndim(a.input) else "jnp.tile(input, dims)"
+
+
 def _joined(a: Any) -> str:
     if a.axis is not None:
         a.dim = a.axis
     a.tensors = [t for t in a.tensors if not (isinstance(t, Val) and t.shape == (0,))] or a.tensors  # torch's old empty
-    return "jnp.concatenate(tensors, axis=dim)"
+    a.alone = a.tensors[0]
+    return "jnp.concatenate(tensors, axis=dim)" if len(a.tensors) > 1 else "alone"
 
 
 for _name in ("hstack", "vstack", "dstack", "column_stack"):
@@ -181,8 +187,7 @@ row("fliplr", "input", "jnp.fliplr(input)")
 row("flipud", "input", "jnp.flipud(input)")
 row("roll", "input, shifts, dims=None", "jnp.roll(input, shifts, axis=dims)")
 row("rot90", "input, k=1, dims=(0, 1)", "jnp.rot90(input, k=k, axes=dims)")
-row("repeat", "input, *sizes", lambda a: with_(a, sizes=sizes(a.sizes), then="jnp.tile(input, sizes)"))
-row("tile", "input, *dims", lambda a: with_(a, dims=sizes(a.dims), then="jnp.tile(input, dims)"))
+row("repeat tile", "input, *dims", lambda a: _repeat(a))
 row("repeat_interleave", "input, repeats, dim=None, *, output_size=None", "jnp.repeat(input, repeats, axis=dim)")
 row("diagonal", "input, offset=0, dim1=0, dim2=1", "jnp.diagonal(input, offset=offset, axis1=dim1, axis2=dim2)")
 row("diag", "input, diagonal=0", "jnp.diag(input, k=diagonal)")

@@ -60,6 +60,7 @@ def program(
     laid_out = {ast.unparse(ast.parse(text, mode="eval")): text for text in expressions}
     model = Model(sizes, expressions, laid_out, _roots(root), params, buffers, names, scan)
     functions: list[Function] = []
+    written: dict[str, Function] = {}
     for level in _levels(root):
         built = [build(inst, model) for inst in level]
         groups: dict[str, list[Function]] = {}
@@ -68,10 +69,13 @@ def program(
             model.functions[id(function.inst)] = function
         for group in groups.values():
             _share(group)
-            functions.append(group[0])
-            group[0].name = _free_name(group[0], functions)
+            group[0].name = ""  # what is left out as a default may have been all that they differ in
+            alike = written.setdefault(_text(group[0]), group[0])
+            if alike is group[0]:
+                functions.append(alike)
+                alike.name = _free_name(alike, functions)
             for function in group:
-                function.name = group[0].name
+                function.name = alike.name
     texts = [_text(function) for function in functions]
     constants = "\n".join(f"{name} = {text}" for name, text in literals.values())
     body = "\n\n".join([constants, *texts, _apply(functions[-1], no_training, conditions)])
