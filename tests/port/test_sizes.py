@@ -1,5 +1,6 @@
 """What hangs on the sizes of the inputs: it stays open, or other sizes are refused."""
 
+import math
 from typing import Any
 
 import jax
@@ -126,6 +127,7 @@ REFUSED: dict[str, Any] = {  # the function, its example, what is the same progr
         [(2, 8, 8, 8)],
         "== 1",
     ),
+    "one of a mask": (lambda x: x.squeeze(1) + 1, [(2, 1, 3)], [(3, 1, 4)], [(2, 2, 3)], "x.shape[1] == 1, got 2"),
     "more than one": (beside_one, [(2, 3)], [(3, 4)], [(1, 3)], "x.shape[0] > 1"),
     "one that is asked for": (lambda x: x * 2 if len(x) == 1 else x, [(1, 3)], [(1, 4)], [(2, 3)], "x.shape[0] == 1"),
 }
@@ -160,6 +162,10 @@ OPEN: dict[str, Any] = {
     "chunks": (lambda x: torch.cat(x.chunk(3, 1)[::-1], 1), (2, 6), (3, 7)),
     "parts of a size": (lambda x: torch.cat(x.split(x.shape[1] // 2, 1)[::-1], 1), (2, 6), (3, 8)),
     "integers": (reverses, (2, 4, 6), (3, 8, 2)),
+    "root of a number": (lambda x: x / math.sqrt(x.shape[1]), (2, 9), (3, 4)),
+    "floating-point number": (lambda x: x.sum(0) / float(x.shape[0]), (2, 9), (3, 4)),
+    "one in the middle": (lambda x: x.reshape(x.shape[0], x.shape[1] * 2, -1), (2, 1, 8), (3, 3, 8)),
+    "several of one": (lambda x: x.flatten(1) * x.shape[1], (1, 1, 8), (2, 3, 1)),
     "integer of an integer": (lambda x: x.reshape(int(x.shape[0] * x.shape[1])), (2, 4), (3, 5)),
     "integer of a root": (roots, (2, 9), (3, 4)),
     "root of a product": (lambda x: x.reshape(int((x.shape[0] * x.shape[1]) ** 0.5), -1), (2, 8), (3, 12)),
@@ -258,3 +264,32 @@ def test_a_dtype_that_comes_from_a_parameter():
     module, ids = Encoded(), torch.arange(3)
     made = port.convert(module, (ids,))
     assert equivalence.forward(equivalence.pair(module, made.apply, made.params, made.buffers), (ids,)).ok
+
+
+def test_numbers_that_follow_from_sizes_that_turn_out_to_be_numbers():
+    """A quotient is a quotient, also where its size is asked for later."""
+
+    def scaled(x):
+        y = x * (1.0 / x.shape[1])
+        assert y.shape[1] == 4
+        return y
+
+    made = port.convert(Call(scaled), (ones(2, 4),))
+    equivalence.assert_equivalent(ones(3, 4) / 4, answer(made, [(3, 4)])[1])
+
+
+def test_training_that_torch_refuses_leaves_evaluation():
+    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    made = port.convert(module, (torch.ones(1, 3),))
+    assert "torch says in training: ValueError: Expected more than 1 value per channel" in made.no_training
+
+
+def test_conditions_that_divide():
+    def divided(x):
+        n = x.shape[1]
+        return x * (2.0 / (n - 1) if 12 // (n - 1) > 3 else 1.0)
+
+    made = port.convert(Call(divided), (ones(2, 3),))
+    equivalence.assert_equivalent(divided(ones(4, 4)), answer(made, [(4, 4)])[1])
+    with pytest.raises(ValueError, match=r"12 // \(x.shape\[1\] - 1\) > 3"):
+        answer(made, [(2, 6)])

@@ -1,7 +1,7 @@
 """How the source reads: what has a line of its own, and what a function."""
 
-import pytest
 import opt_einsum  # type: ignore[import-untyped]
+import pytest
 import torch
 from torch import nn
 
@@ -250,3 +250,49 @@ def test_what_a_library_of_notation_calls_its_values_is_no_name():
     source = port.convert(Contracts(), (torch.ones(3, 3),)).source
     assert "tmp" not in source
     assert "    weights = " in source
+
+
+class Tokens(nn.Module):
+    """Sizes of what a convolution gives, which the source has names for and which its modules see as one."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.mix = nn.Conv2d(3, 4, 3, stride=2, padding=1), Mixed()
+
+    def forward(self, x):
+        y = self.conv(x)
+        b, c, h, w = y.shape
+        return self.mix(self.mix(y.permute(0, 2, 3, 1).reshape(b, h * w, c)))
+
+
+class Mixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = self.fc(x)
+        n = y.shape[1]
+        return y.reshape(-1, n, 2, 2).mT.reshape(-1, n, 4)
+
+
+class Halves(nn.Module):
+    """A size that has no name."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(2, 4, 3, stride=2, padding=1)
+
+    def forward(self, x):
+        one, other = self.conv(x).chunk(2, 1)
+        return one.reshape(one.shape[0], one.shape[2], 2) @ other.reshape(one.shape[0], 2, -1, 1).squeeze(3)
+
+
+def test_sizes_are_looked_up_where_they_are():
+    source = port.convert(Tokens(), (torch.ones(2, 3, 8, 8),)).source
+    lines = '    y = F.conv2d(x, **params["conv"], stride=2, padding=1)\n    _, _, h, w = y.shape\n'
+    assert lines in source
+    assert "def mixed(params, x):" in source
+    assert "    n = x.shape[1]\n" in source
+    source = port.convert(Halves(), (torch.ones(2, 2, 8),)).source
+    assert "one.reshape(x.shape[0], one.shape[2], 2) @ " in source

@@ -21,8 +21,8 @@ from fnlearn.port.names import identifier
 __all__ = [
     "DATA_DEPENDENT",
     "HERE",
-    "NOTATIONS",
     "NORM_ARGUMENTS",
+    "NOTATIONS",
     "NOT_THE_MODEL",
     "OF_SHAPE",
     "SHAPES",

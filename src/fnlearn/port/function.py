@@ -25,7 +25,7 @@ from fnlearn.port.inline import inline
 from fnlearn.port.merge import Fork
 from fnlearn.port.model import Function, Model, Statement, arguments_of
 from fnlearn.port.names import identifier
-from fnlearn.port.naming import STOP, DtypesOfArguments, Named, Names, Sizes, beside
+from fnlearn.port.naming import STOP, DtypesOfArguments, Named, Names, Sizes, behind, beside, looked_up
 from fnlearn.port.ops import row_of
 from fnlearn.port.scan import reads, scanned
 
@@ -273,8 +273,9 @@ class _Body:
         function.writes = function.writes or self._new_buffers is not None
         expressions = [e for e in (*(s.whole for s in self.statements), *ends) if e is not None]
         sizes = Sizes(self.arguments, self.model, self._size_name)
-        expressions = [sizes.visit(e) for e in expressions]
+        expressions = [sizes.of(e) for e in expressions]
         self.size_local = sizes.local
+        self.size_behind = behind(sizes.local, expressions, [statement.outs for statement in self.statements])
         for statement, expression in zip(self.statements, expressions, strict=False):
             statement.whole = expression
         self._returned = expressions[len(self.statements)]
@@ -300,6 +301,7 @@ class _Body:
             ):
                 value = value.elts[0].value  # q, k, v = qkv
             lines.append((ast.Assign([target], value, lineno=0), statement.where))
+            lines += looked_up(self._places([s for s, at in self.size_behind.items() if at[0] == i]), names)
         returned = self._finished(self._returned, names)
         if self._new_buffers is not None or self.always_writes:
             new = self._finished(self._new_buffers, names) if self._new_buffers is not None else self._all_buffers()
@@ -402,6 +404,9 @@ class _Body:
             if symbol in self.size_local:
                 self.size_names[symbol] = identifier(name)
                 continue
+            if symbol in self.size_behind:
+                self.size_names[symbol], self.size_at[symbol] = identifier(name), self.size_behind[symbol][1:]
+                continue
             place = self._place_of(symbol)
             if not name and self._rebound(place[0]):
                 near = beside(symbol, expressions, self.bound)
@@ -431,31 +436,17 @@ class _Body:
         return self.model.roots[symbol]
 
     def _head_lines(self, names: Names) -> list[tuple[ast.stmt, Where]]:
-        lines: list[tuple[ast.stmt, Where]] = []
-        groups: dict[int, list[tuple[int, str]]] = {}
         for symbol, name in list(self.size_names.items()):
             self.size_names[symbol] = names.fixed(name)
-            if symbol in self.size_local:
-                continue
-            val, dim = self.size_at[symbol]
-            groups.setdefault(id(val), []).append((dim, self.size_names[symbol]))
-        by_id = {id(v): v for v, _ in self.size_at.values()}
-        for key, dims in groups.items():
-            val = by_id[key]
-            source = names.load(val)
-            known = dict(dims)
-            last = max(known)
-            if len(known) == 1:
-                text = f"{known[last]} = {source}.shape[{last}]"
-            else:
-                targets = ", ".join(known.get(i, "_") for i in range(last + 1))
-                whole = last + 1 == len(val.shape)
-                text = f"{targets} = {source}.shape" + ("" if whole else f"[:{last + 1}]")
-            lines.append((ast.parse(text).body[0], Where()))
+        here = [s for s in self.size_names if s not in self.size_local and s not in self.size_behind]
+        lines = looked_up(self._places(here), names)
         for symbol, size in self.size_local.items():
             target = ast.Name(self.size_names[symbol], ast.Store())
             lines.append((ast.Assign([target], self._finished(size, names), lineno=0), Where()))
         return lines
+
+    def _places(self, sizes: list[str]) -> list[tuple[str, Val, int]]:
+        return [(self.size_names[symbol], *self.size_at[symbol]) for symbol in sizes]
 
     def _key_lines(self, expressions: list[ast.expr], names: Names) -> list[tuple[ast.stmt, Where]]:
         calls = [c for e in expressions for c in keyed(e)]

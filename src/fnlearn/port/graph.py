@@ -64,6 +64,10 @@ class Val:
     zeros: bool = False
     instead: "Val | None" = None
 
+    def __deepcopy__(self, _: Any) -> "Val":
+        """Itself: an expression that is copied reads the same values."""
+        return self
+
 
 @dataclass(frozen=True)
 class Sym:

@@ -12,11 +12,11 @@ import sympy  # type: ignore[import-untyped]
 from fnlearn.port import sizes
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import below, hole, node, symbols, vals, worked_out
-from fnlearn.port.graph import Inst, Sym, Val, values
+from fnlearn.port.graph import Inst, Sym, Val, Where, values
 from fnlearn.port.model import Model
 from fnlearn.port.names import identifier
 
-__all__ = ["STOP", "DtypesOfArguments", "Named", "Names", "Sizes", "beside"]
+__all__ = ["STOP", "DtypesOfArguments", "Named", "Names", "Sizes", "behind", "beside", "looked_up"]
 
 SHORT = 12  # characters of a size that needs no name
 OF_RECURRENT = re.compile(r"(weight|bias)_[ih][hr]_l\d+(_reverse)?")  # names of a recurrent network's weights
@@ -209,6 +209,20 @@ class Sizes(ast.NodeTransformer):
         self.expressions, self.texts, self.named = model.expressions, model.texts, named
         self.local: dict[str, ast.expr] = {}
         self.done: dict[str, ast.expr] = {}
+        self.near: dict[str, tuple[Val, int]] = {}
+        self.close: dict[str, ast.expr] = {}
+
+    def of(self, expression: ast.expr) -> ast.expr:
+        """An expression with its sizes; those that the values it reads have are looked up there."""
+        loops = any(isinstance(part, ast.Lambda) for part in ast.walk(expression))
+        read = [] if loops else [val for val in vals(expression) if val.kind == "value"]
+        sizes = {size.text: (val, i) for val in reversed(read) for i, size in enumerate(val.shape)
+                 if isinstance(size, Sym) and not size.text.isidentifier()}  # fmt: skip
+        self.near = {text: at for text, at in sizes.items() if text not in self.there and not self.named(text)}
+        self.close = {}
+        made: ast.expr = self.visit(expression)
+        self.near = {}
+        return made
 
     def visit_Name(self, name: ast.Name) -> ast.expr:
         """A size as it is, or worked out."""
@@ -232,26 +246,38 @@ class Sizes(ast.NodeTransformer):
     def _known(self, text: str) -> ast.expr:
         if text in self.there or text.isidentifier():
             return node(Sym(text))
-        if text not in self.done:
+        if self.near and self.named(text):  # at the function's head, where there is nothing near
+            near, self.near = self.near, {}
+            found = self._known(text)
+            self.near = near
+            return found
+        done = self.close if self.near else self.done
+        if text not in done:
             made = self._by_others(text)
+            if text in self.near and len(ast.unparse(made)) > SHORT:
+                val, dim = self.near[text]
+                made = ast.Subscript(ast.Attribute(hole(val), "shape", ast.Load()), ast.Constant(dim), ast.Load())
             if self.named(text) and len(ast.unparse(made)) > SHORT:
                 self.local[text] = made
                 made = node(Sym(text))
-            self.done[text] = made
-        return copy.deepcopy(self.done[text])
+            done[text] = made
+        return copy.deepcopy(done[text])
 
-    @cached_property
     def parts(self) -> list[tuple[str, int]]:
         """The sizes that others may be written by, the largest first, each with how large it is."""
-        known = [(t, e) for t, e in self.expressions.items() if t in self.there or self.named(t)]
-        return sorted(((t, e.count_ops()) for t, e in known if not e.is_Symbol), key=lambda part: -part[1])
+        near = [(text, self.expressions[text]) for text in self.near if text in self.expressions]
+        return sorted([*self._known_parts, *_counted(near)], key=lambda part: -part[1])
+
+    @cached_property
+    def _known_parts(self) -> list[tuple[str, int]]:
+        return _counted([(t, e) for t, e in self.expressions.items() if t in self.there or self.named(t)])
 
     def _by_others(self, text: str) -> ast.expr:
         """A size by those there are that it holds, the largest first."""
         whole = self.expressions[text]
         most = whole.count_ops()
         stand_ins: dict[str, str] = {}
-        for other, count in self.parts:
+        for other, count in self.parts():
             if count >= most:
                 continue
             stand_in = sympy.Symbol(f"z{len(stand_ins)}", integer=True, positive=True)
@@ -262,12 +288,50 @@ class Sizes(ast.NodeTransformer):
         return _StandIns({name: self._known(other) for name, other in stand_ins.items()}).visit(tree)
 
 
+def _counted(known: list[tuple[str, Any]]) -> list[tuple[str, int]]:
+    return [(text, expression.count_ops()) for text, expression in known if not expression.is_Symbol]
+
+
 def beside(symbol: str, expressions: list[ast.expr], but: set[int]) -> tuple[Val, int] | None:
     """The value that has a size, and where, next to the size's only use; none of those that only a lambda has."""
     readers = [e for e in expressions if symbol in symbols(e)]
     there = [val for val in vals(readers[0]) if val.kind == "value" and id(val) not in but]
     found = [(val, i) for val in there for i, size in enumerate(val.shape) if size == Sym(symbol)]
     return found[0] if found and len(readers) == 1 else None
+
+
+def behind(local: dict[str, ast.expr], expressions: list[ast.expr], made: list[Any]) -> dict[str, tuple[int, Val, int]]:
+    """Sizes that a value has before they are used: which statement makes it, the value, and the dimension.
+
+    They leave `local`, the sizes that are worked out at the function's head. made: what each statement assigns to.
+    """
+    found: dict[str, tuple[int, Val, int]] = {}
+    for symbol in reversed(list(local)):
+        first = next((i for i, e in enumerate(expressions) if symbol in symbols(e)), 0)
+        there = ((i, val) for i, outs in enumerate(made[:first]) for val in values(outs) if isinstance(val, Val))
+        at = [(i, val, dim) for i, val in there for dim, size in enumerate(val.shape) if size == Sym(symbol)]
+        if at and not any(symbol in symbols(size) for other, size in local.items() if other != symbol):
+            found[symbol] = at[0]
+            del local[symbol]
+    return found
+
+
+def looked_up(sizes: list[tuple[str, Val, int]], names: Names) -> list[tuple[ast.stmt, Where]]:
+    """Lines that give sizes their names, one for each value that has them."""
+    groups: dict[str, dict[int, str]] = {}
+    dims: dict[str, int] = {}
+    for name, val, dim in sizes:
+        groups.setdefault(names.load(val), {})[dim] = name
+        dims[names.load(val)] = len(val.shape)
+    lines = []
+    for source, known in groups.items():
+        last = max(known)
+        text = f"{known[last]} = {source}.shape[{last}]"
+        if len(known) > 1:
+            whole = "" if last + 1 == dims[source] else f"[:{last + 1}]"
+            text = f"{', '.join(known.get(i, '_') for i in range(last + 1))} = {source}.shape{whole}"
+        lines.append((ast.parse(text).body[0], Where()))
+    return lines
 
 
 class _StandIns(ast.NodeTransformer):

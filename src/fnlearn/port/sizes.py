@@ -28,6 +28,7 @@ OF_SYMBOLS = (torch.__file__, os.path.join(TORCH, "fx", "experimental"))  # torc
 ASSERT = torch._assert.__code__  # which a model calls through us
 BROADCASTING = ("infer_size", "_broadcast_shapes", "broadcast_shapes")  # functions for the shape of two together
 RESHAPING = "_reshape_view_helper_core_alg"  # of torch's, which works out a view
+LONG = 60  # operations of a size that is left as torch has it
 NAME = re.compile(r"\bs\d+\b")  # of a symbol of ours
 
 
@@ -175,7 +176,12 @@ class Sizes:
         for symbol, ours in self.called.items():
             now = self.env.replace(symbol)
             settled[ours] = first.setdefault(now, ours) if now.is_symbol else now.xreplace(self.called)
-        same = {written: expression.xreplace(settled) for written, expression in self.expressions.items()}
+        forms: dict[Any, Any] = {}  # torch multiplies some of them out; they are written as they come first
+        same = {}
+        for written, expression in self.expressions.items():
+            now = expression.xreplace(settled)
+            plain = isinstance(now, sympy.Expr) and now.count_ops() < LONG
+            same[written] = forms.setdefault(sympy.expand_mul(now), now) if plain else now
         sizes = [e for e in same.values() if isinstance(e, sympy.Expr) and not e.is_number]
         self.expressions = {text(size): size for size in sizes}
 
