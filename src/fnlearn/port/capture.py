@@ -170,6 +170,11 @@ class _Recorder(TorchFunctionMode):
             self._hold(tensor, "constant", path)
         return self.fakes[id(tensor)]
 
+    def refusal(self, error: PortError) -> PortError:
+        """The error, kept in mind: a model may catch it, and what it does then is another program."""
+        self.refused = self.refused or error
+        return error
+
     def finish(self, drawn: tuple[Any, ...]) -> None:
         """An error if something was refused on the way, also where the model went on; drawn: as it was before."""
         if self.refused is not None:
@@ -244,9 +249,8 @@ class _Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         try:
             return self._called(func, args, kwargs or {})
-        except PortError as error:  # which the model may catch: what it does then is another program
-            self.refused = self.refused or error
-            raise
+        except PortError as error:
+            raise self.refusal(error) from error.__cause__
 
     def _called(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = api_name(func)

@@ -233,8 +233,9 @@ def _traced(example: _Example, dynamic: list[Container[int]]) -> Modes:
             if dims is dynamic[-1]:
                 raise
             continue
-        for raised in (dims, (0,)):  # every size of one, or else that of the batch
-            ones = example.ones(dims, raised)
+        every, first = example.ones(dims, dims), example.ones(dims, (0,))
+        tries = {every: dims, first: (0,)}  # every size of one, or else that of the batch
+        for ones, raised in tries.items():
             if more := _with_more(example, dims, traces, raised, ones) if ones else None:
                 return _with_ones(example, dims, more, raised, ones)
         return _with_ones(example, dims, traces, (), frozenset())

@@ -6,10 +6,9 @@ gets another function for the time, which leaves symbols as they are.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, TypeVar
-from unittest import mock
 
 import torch
 
@@ -36,25 +35,33 @@ def kept(record: Callable[[Sizes], Made]) -> Made:
 @contextmanager
 def _symbolic(of: Iterable[dict[str, Any]]) -> Iterator[None]:
     """Code with these global names gets a symbol of `int(symbol)` and the like."""
-    with ExitStack() as stack:
-        for names in list(of):
-            others: dict[str, Any] = {"int": _Int, "float": _Float}
-            others = {name: other for name, other in others.items() if name not in names}
-            others |= {name: _ROOTED for name, value in names.items() if value is math}
-            others |= {name: _root for name, value in names.items() if value is math.sqrt}
-            stack.enter_context(mock.patch.dict(names, others))
+    before: list[tuple[dict[str, Any], str, Any]] = []
+    for names in list(of):
+        others: dict[str, Any] = {kind.__name__: other for kind, other in KINDS.items() if kind.__name__ not in names}
+        others |= {name: ROOTED for name, value in names.items() if value is math}
+        others |= {name: _root for name, value in names.items() if value is math.sqrt}
+        before += [(names, name, names.get(name)) for name in others]
+        names.update(others)
+    try:
         yield
+    finally:
+        for names, name, value in before:
+            names[name] = value
+            if value is None:
+                del names[name]
 
 
 class _Kind(type):
+    """What a class takes for its instances, and for itself, is its base's."""
+
     def __instancecheck__(cls, value: Any) -> bool:
-        return isinstance(value, int)
+        return isinstance(value, cls.mro()[1])
 
     def __eq__(cls, other: Any) -> bool:
-        return other is cls or other is int
+        return other is cls or other is cls.__base__
 
     def __hash__(cls) -> int:
-        return hash(int)
+        return hash(cls.__base__)
 
 
 class _Int(int, metaclass=_Kind):
@@ -64,18 +71,7 @@ class _Int(int, metaclass=_Kind):
         return math.trunc(value) if isinstance(value, torch.SymFloat) else int(value, *base)
 
 
-class _FloatKind(type):
-    def __instancecheck__(cls, value: Any) -> bool:
-        return isinstance(value, float)
-
-    def __eq__(cls, other: Any) -> bool:
-        return other is cls or other is float
-
-    def __hash__(cls) -> int:
-        return hash(float)
-
-
-class _Float(float, metaclass=_FloatKind):
+class _Float(float, metaclass=_Kind):
     def __new__(cls, value: Any = 0.0) -> Any:
         return torch.sym_float(value) if isinstance(value, torch.SymInt | torch.SymFloat) else float(value)
 
@@ -84,4 +80,5 @@ def _root(value: Any) -> Any:
     return torch.sym_sqrt(value) if isinstance(value, torch.SymInt | torch.SymFloat) else math.sqrt(value)
 
 
-_ROOTED = SimpleNamespace(**{**vars(math), "sqrt": _root})
+KINDS = {int: _Int, float: _Float}
+ROOTED = SimpleNamespace(**{**vars(math), "sqrt": _root})  # in the place of the module `math`

@@ -66,10 +66,10 @@ def patched(recorder: Any) -> Iterator[None]:
     def refused(cls: type, *args: Any, **kwargs: Any) -> Any:
         if recorder.inside:
             return apply.__get__(None, cls)(*args, **kwargs)
-        raise PortError(
-            f"{recorder.place()}: {cls.__name__} is an autograd function with a "
-            "derivative of its own; write it with jax.custom_vjp, or use plain operations"
+        said = (
+            "an autograd function with a derivative of its own; write it with jax.custom_vjp, or use plain operations"
         )
+        raise recorder.refusal(PortError(f"{recorder.place()}: {cls.__name__} is {said}"))
 
     def plainly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         own = ("use_reentrant", "context_fn", "determinism_check", "debug", "preserve_rng_state", "early_stop")
@@ -96,10 +96,10 @@ def patched(recorder: Any) -> Iterator[None]:
         return function._torchdynamo_inline(*args, **kwargs)
 
     def differentiated(*_: Any, **__: Any) -> Any:
-        raise PortError(
-            f"{recorder.place()}: a derivative that the model itself works out is not ported; port what is "
-            "differentiated, and use jax.grad"
+        said = (
+            "a derivative that the model itself works out is not ported; port what is differentiated, and use jax.grad"
         )
+        raise recorder.refusal(PortError(f"{recorder.place()}: {said}"))
 
     finfo, onednn = torch.finfo, torch._C._get_mkldnn_enabled()
     replaced: list[tuple[Any, str, Any]] = [
