@@ -280,6 +280,35 @@ def test_derivatives_and_transformations_inside_are_refused(module, told):
     assert validated is __debug__
 
 
+class Checked(nn.Module):
+    """Numbers that the source gives are known: it may look at them, and make others of them."""
+
+    def __init__(self, sigma):
+        super().__init__()
+        self.sigma, self.kinds = sigma, torch.tensor([0, 1, 1])
+
+    def forward(self, x):
+        if (self.kinds < 0).any():
+            raise ValueError("kinds start at zero")
+        x = x[:, self.kinds != 0]
+        sigma = torch.tensor([self.sigma, 2.0])
+        if not bool((sigma > 0).all()):
+            raise ValueError("sigma must be positive")
+        total = x * sigma.sum().item()
+        for rate in (sigma * 0.5).tolist():
+            total = total + rate * x
+        return total if int(sigma.argmax()) == 1 else -total
+
+
+def test_numbers_that_the_source_gives_are_known():
+    module, x = Checked(1.5), torch.randn(2, 3)
+    made = port.convert(module, (x,))
+    answer = equivalence.forward(equivalence.pair(module, made.apply, made.params, made.buffers), (x,))
+    assert answer.ok, answer
+    with pytest.raises(ValueError, match="sigma must be positive"):
+        port.convert(Checked(-1.0), (x,))
+
+
 class Swallows(nn.Module):
     def forward(self, x):
         try:

@@ -13,6 +13,7 @@ import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensor
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.overrides import resolve_name
+from torch.utils._mode_utils import no_dispatch
 
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import RECURRENT, Inst, Limit, Val, Where, mapped
@@ -33,9 +34,12 @@ __all__ = [
     "api_name",
     "bound",
     "changed_in",
+    "chosen",
+    "constant",
     "counted",
     "entered",
     "functional",
+    "known",
     "known_bounds",
     "leaves",
     "plain",
@@ -128,6 +132,28 @@ def known_bounds(structure: Any, place: Callable[[], str]) -> Any:
     return torch.utils._pytree.tree_map_only(
         slice, lambda part: slice(*map(number, (part.start, part.stop, part.step))), structure
     )
+
+
+def constant(value: Any) -> torch.Tensor | None:
+    """The numbers of a tensor that is made of the source's own alone, or None."""
+    numbers: torch.Tensor | None = getattr(value, "constant", None)
+    return numbers
+
+
+def known(fake: Any, numbers: torch.Tensor) -> FakeTensor:
+    """A tensor without numbers, whose numbers are known all the same."""
+    assert isinstance(fake, FakeTensor)
+    fake.constant = numbers
+    return fake
+
+
+def chosen(index: Any) -> Any:
+    """The places that a mask of constants chooses, since how many they are is known."""
+    mask = constant(index) if isinstance(index, FakeTensor) and index.dtype is torch.bool else None
+    if mask is None or mask.ndim != 1:
+        return index
+    with no_dispatch():
+        return mask.nonzero()[:, 0]
 
 
 def changed_in(change: Callable[[Any], Any], structure: Any) -> Any:

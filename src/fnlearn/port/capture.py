@@ -20,6 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, StatelessSymbolicContext
 from torch.nn.utils.stateless import _reparametrize_module
 from torch.overrides import TorchFunctionMode
+from torch.utils._mode_utils import no_dispatch
 
 from fnlearn.equivalence.completed import weighted
 from fnlearn.equivalence.prepared import copied
@@ -30,7 +31,7 @@ from fnlearn.port.errors import PortError
 from fnlearn.port.frames import Frames, Lent, forward
 from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Where, mapped, of_torch
 from fnlearn.port.ops import row_of
-from fnlearn.port.patches import patched
+from fnlearn.port.patches import MOST_CONSTANT, patched
 from fnlearn.port.sizes import SYMBOLIC, Sizes
 from fnlearn.port.source import said
 from fnlearn.port.traced import Trace
@@ -140,6 +141,10 @@ class _Recorder(TorchFunctionMode):
 
     def _hold(self, tensor: torch.Tensor, kind: str, path: str) -> torch.Tensor:
         fake: torch.Tensor = self.fake_mode.from_tensor(tensor.detach(), static_shapes=True)
+        if kind == "constant" and tensor.numel() <= MOST_CONSTANT:
+            with no_dispatch():
+                own = tensor.detach().clone()
+            self.fake_mode.fake_tensor_converter.add_constant_storage_mapping(calls.known(fake, own))
         if isinstance(tensor, torch.nn.Parameter):
             fake = torch.nn.Parameter(fake, tensor.requires_grad)
         self.fakes[id(tensor)] = fake
@@ -265,8 +270,13 @@ class _Recorder(TorchFunctionMode):
             raise PortError(f"{self._place(where)}: torch.func is not ported; port what it is given, and use jax's own")
         if torch.is_autocast_enabled("cpu"):
             raise PortError(f"{self._place(where)}: autocast is not ported; cast explicitly with .to(torch.bfloat16)")
+        if name in calls.VALUES_NEEDED and name != "nonzero" and calls.constant(args[0]) is not None:
+            with no_dispatch():
+                return func(calls.constant(args[0]), *args[1:], **kwargs)
         if name in calls.VALUES_NEEDED:
             raise PortError(f"{self._place(where)}: {name}() needs a tensor's numbers, which a traced program has not")
+        if name == "__getitem__":
+            args = calls.changed_in(calls.chosen, args)
         args, kwargs = calls.changed_in(self._known, (args, kwargs))
         args, kwargs = calls.known_bounds((args, kwargs), lambda: self._place(where))
         before = self.frozen((args, kwargs), where)

@@ -10,14 +10,16 @@ from unittest import mock
 import numpy as np
 import sympy  # type: ignore[import-untyped]
 import torch
+from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 from fnlearn.port.calls import NOT_THE_MODEL
 from fnlearn.port.dtypes import limits
 from fnlearn.port.errors import PortError
 
-__all__ = ["patched"]
+__all__ = ["MOST_CONSTANT", "patched"]
 
+MOST_CONSTANT = 1024  # numbers of a tensor of constants that are known while a model is recorded
 SIMPLIFY = sympy.simplify
 
 
@@ -112,6 +114,7 @@ def patched(recorder: Any) -> Iterator[None]:
         (torch, "_nested_tensor_from_mask_left_aligned", unnested),
         (torch.distributions.Distribution, "_validate_args", False),  # it looks at numbers
         (torch, "finfo", of_dtype),
+        (fake_tensor, "CONSTANT_NUMEL_LIMIT", MOST_CONSTANT),
         *((torch, name, _constructor(name)) for name in LEGACY),
         (sympy, "simplify", _distributed),
         (builtins, "len", sized),
