@@ -296,3 +296,32 @@ def test_sizes_are_looked_up_where_they_are():
     assert "    n = x.shape[1]\n" in source
     source = port.convert(Halves(), (torch.ones(2, 2, 8),)).source
     assert "one.reshape(x.shape[0], one.shape[2], 2) @ " in source
+
+
+class Heads(nn.Module):
+    """Numbers that the module has names for, one of which the source gives to something else."""
+
+    def __init__(self, heads, size):
+        super().__init__()
+        self.heads, self.size, self.x = heads, size, 2 * heads
+
+    def forward(self, x):
+        return x.reshape(x.shape[0], self.heads, self.size).sum(2) * self.x + x.shape[1] * self.size
+
+
+class Turns(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = Heads(2, 6), Heads(3, 4)
+
+    def forward(self, x):
+        return self.one(x).sum() + self.other(x).sum()
+
+
+def test_numbers_are_called_as_the_module_calls_them():
+    made = port.convert(Turns(), (torch.ones(2, 12),))
+    assert "def heads(x, *, heads, size, x_2):" in made.source
+    assert "heads(x, heads=2, size=6, x_2=4).sum() + heads(x, heads=3, size=4, x_2=6).sum()" in made.source
+    assert equivalence.forward(
+        equivalence.pair(Turns(), made.apply, made.params, made.buffers), (torch.ones(2, 12),)
+    ).ok

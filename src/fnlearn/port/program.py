@@ -178,13 +178,15 @@ def _share(group: list[Function]) -> None:
     """The constants in which the functions of a group differ become keyword arguments."""
     found = [list(_constants(function)) for function in group]
     taken: dict[str, tuple[Any, ...]] = {}
+    used = {"train", "key", *(name for name, _ in (*group[0].arguments, *group[0].foreign))}
+    used |= {n.id for function in group for line, _ in function.lines for n in ast.walk(line) if hasattr(n, "id")}
     for places in zip(*found, strict=True):
         different = tuple(_key(constant) for constant, _ in places)
         if len(set(different)) == 1:
             continue
-        base = identifier(places[0][1])
+        base = identifier(places[0][1] or _attribute(group, [constant.value for constant, _ in places]) or "size")
         name, i = base, 1
-        while name in taken and taken[name] != different:
+        while name in used or taken.get(name, different) != different:
             i += 1
             name = f"{base}_{i}"
         taken[name] = different
@@ -195,12 +197,20 @@ def _share(group: list[Function]) -> None:
         function.lines = [(_Slots().visit(line), where) for line, where in function.lines]
 
 
+def _attribute(group: list[Function], numbers: list[Any]) -> str:
+    """What the modules call the numbers in which they differ, if they keep them."""
+    held = [vars(function.inst.module) for function in group]
+    names = [name for name, value in held[0].items() if type(value) in (int, float)]
+    same = (all(own.get(name) == n for own, n in zip(held, numbers, strict=True)) for name in names)
+    return next((name for name, found in zip(names, same, strict=True) if found), "")
+
+
 def _key(constant: ast.Constant) -> tuple[str, str]:
     return type(constant.value).__name__, repr(constant.value)
 
 
 def _constants(function: Function) -> Iterator[tuple[ast.Constant, str]]:
-    """The numbers of a function in order, each with the name of the argument it is given as."""
+    """The numbers of a function in order, each with the keyword that it is given by, or nothing."""
 
     def visit(tree: ast.AST, name: str) -> Iterator[tuple[ast.Constant, str]]:
         if isinstance(tree, ast.Constant):
@@ -214,7 +224,7 @@ def _constants(function: Function) -> Iterator[tuple[ast.Constant, str]]:
             yield from visit(child, name)
 
     for line, _ in function.lines:
-        yield from visit(line, "size")
+        yield from visit(line, "")
 
 
 class _Slots(ast.NodeTransformer):
