@@ -318,6 +318,16 @@ class Turns(nn.Module):
         return self.one(x).sum() + self.other(x).sum()
 
 
+class Reflected(nn.Module):
+    def forward(self, x):
+        return 0.5 * x * (1 + torch.tanh(x)), x + 2, -3 * x, torch.mul(x, 4), 0 + x
+
+
+def test_a_number_stands_where_the_source_has_it():
+    source = port.convert(Reflected(), (torch.ones(2),)).source
+    assert "return 0.5 * x * (1 + jnp.tanh(x)), x + 2, -3 * x, x * 4, x\n" in source
+
+
 def test_numbers_are_called_as_the_module_calls_them():
     made = port.convert(Turns(), (torch.ones(2, 12),))
     assert "def heads(x, *, heads, size, x_2):" in made.source

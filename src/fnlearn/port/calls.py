@@ -29,6 +29,7 @@ __all__ = [
     "SHAPES",
     "SILENT",
     "TORCH",
+    "TURNED",
     "UPDATES",
     "VALUES_NEEDED",
     "api_name",
@@ -87,6 +88,7 @@ DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, Gua
 SILENT = {"requires_grad_", "requires_grad.__set__", "retain_grad", "register_hook", "__set__", "is_nested"}
 VALUES_NEEDED = {"item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__array__", "nonzero"}
 OF_SHAPE = ("squeeze", "swapaxes", "swapdims", "t", "transpose", "unsqueeze")  # in place they change no number
+TURNED = {"add": "__radd__", "mul": "__rmul__"}  # to torch `1 + x` is `x + 1`
 UPDATES = ("F.batch_norm", "F.instance_norm")
 NORM_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias")
 

@@ -33,7 +33,7 @@ from fnlearn.port.graph import NORMS, RECURRENT, Inst, Op, Opaque, Sym, Val, Whe
 from fnlearn.port.ops import row_of
 from fnlearn.port.patches import MOST_CONSTANT, patched
 from fnlearn.port.sizes import SYMBOLIC, Sizes
-from fnlearn.port.source import said
+from fnlearn.port.source import said, turned
 from fnlearn.port.traced import Trace
 
 __all__ = ["trace"]
@@ -280,6 +280,8 @@ class _Recorder(TorchFunctionMode):
         args, kwargs = calls.changed_in(self._known, (args, kwargs))
         args, kwargs = calls.known_bounds((args, kwargs), lambda: self._place(where))
         before = self.frozen((args, kwargs), where)
+        if name in calls.TURNED and not isinstance(args[-1], torch.Tensor) and turned(frame):
+            name = calls.TURNED[name]
         if calls.functional(name) == "squeeze":
             self.sizes.keep(args[0] if args else kwargs["input"], (args[1:], kwargs.get("dim", ())))
         if dtypes := {leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, torch.dtype)}:

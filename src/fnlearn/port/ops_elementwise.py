@@ -74,7 +74,7 @@ def _arithmetic(sign: str) -> Template:
 
 row("add __add__", "input, other, *, alpha=1", _arithmetic("+"))
 row("sub subtract __sub__", "input, other, *, alpha=1", _arithmetic("-"))
-row("__radd__", "input, other", "other + input")
+row("__radd__", "input, other", lambda a: "input" if _unchanged(a, 0) else "other + input")
 row("__rsub__", "input, other", "other - input")
 row("rsub", "input, other, alpha=1", lambda a: "other - input" if a.alpha == 1 else "other - alpha * input")
 for _names, _sign in {

@@ -11,7 +11,7 @@ from types import FrameType
 from fnlearn.port.graph import Where
 from fnlearn.port.names import comment
 
-__all__ = ["called", "comments", "said", "start"]
+__all__ = ["called", "comments", "said", "start", "turned"]
 
 
 def start(where: Where) -> Where:
@@ -28,6 +28,18 @@ def said(where: Where) -> str:
 
 def called(frame: FrameType) -> ast.Call | None:
     """The call that a frame is at, as the file has it; None where that is not known."""
+    found = _expression(frame)
+    return found if isinstance(found, ast.Call) else None
+
+
+def turned(frame: FrameType | None) -> bool:
+    """Whether a frame is at an operator that has a number before it, as `1 + x` has."""
+    found = _expression(frame) if frame is not None else None
+    left = found.left if isinstance(found, ast.BinOp) else None
+    return isinstance(left, ast.Constant) or (isinstance(left, ast.UnaryOp) and isinstance(left.operand, ast.Constant))
+
+
+def _expression(frame: FrameType) -> ast.expr | None:
     place = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
     first, last, begin, end = place
     if first is None or last is None or begin is None or end is None:
@@ -36,10 +48,9 @@ def called(frame: FrameType) -> ast.Call | None:
     lines[-1] = lines[-1][:end]
     lines[0] = lines[0][begin:]
     try:
-        found = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
+        return ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
     except (SyntaxError, ValueError):
         return None
-    return found if isinstance(found, ast.Call) else None
 
 
 def comments(where: Where) -> tuple[list[str], str]:
