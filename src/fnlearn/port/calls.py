@@ -10,7 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensor
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.overrides import resolve_name
 from torch.utils._mode_utils import no_dispatch
@@ -23,9 +28,9 @@ __all__ = [
     "DATA_DEPENDENT",
     "HERE",
     "NORM_ARGUMENTS",
-    "NOTATIONS",
     "NOT_THE_MODEL",
     "OF_SHAPE",
+    "PASSED_OVER",
     "SHAPES",
     "SILENT",
     "TORCH",
@@ -40,7 +45,7 @@ __all__ = [
     "counted",
     "entered",
     "functional",
-    "known",
+    "keep_numbers",
     "known_bounds",
     "leaves",
     "plain",
@@ -54,10 +59,15 @@ __all__ = [
 TORCH = os.path.dirname(torch.__file__) + os.sep
 HERE = os.path.dirname(__file__) + os.sep
 NOT_THE_MODEL = (TORCH, HERE, "<frozen")  # how files begin whose code is no model's own
-NOTATIONS = tuple(  # libraries in which one call stands for a few of torch's, as their texts say
-    os.path.dirname(spec.origin) + os.sep
-    for spec in map(importlib.util.find_spec, ("einops", "einx", "opt_einsum"))
-    if spec is not None and spec.origin
+NOTATIONS = ("einops", "einx", "opt_einsum")  # libraries in which one call stands for a few of torch's
+PASSED_OVER = (  # how files begin whose names and lines are none of the model's; ours end the search for one
+    TORCH,
+    "<frozen",
+    *(
+        os.path.dirname(spec.origin) + os.sep
+        for spec in map(importlib.util.find_spec, NOTATIONS)
+        if spec and spec.origin
+    ),
 )
 PREFIXES = {
     "torch.nn.functional.": "F.",
@@ -142,11 +152,11 @@ def constant(value: Any) -> torch.Tensor | None:
     return numbers
 
 
-def known(fake: Any, numbers: torch.Tensor) -> FakeTensor:
-    """A tensor without numbers, whose numbers are known all the same."""
-    assert isinstance(fake, FakeTensor)
-    fake.constant = numbers
-    return fake
+def keep_numbers(mode: FakeTensorMode, fake: Any, tensor: torch.Tensor) -> None:
+    """What a tensor's numbers are is known of the one that stands for it, until that is changed."""
+    with no_dispatch():
+        fake.constant = tensor.detach().clone()
+    mode.fake_tensor_converter.add_constant_storage_mapping(fake)
 
 
 def chosen(index: Any) -> Any:

@@ -25,7 +25,7 @@ from torch.utils._mode_utils import no_dispatch
 from fnlearn.equivalence.completed import weighted
 from fnlearn.equivalence.prepared import copied
 from fnlearn.port import calls, escape, frames, norms, packed, parts, views
-from fnlearn.port.calls import HERE, NOTATIONS, TORCH, api_name, leaves, storage
+from fnlearn.port.calls import HERE, PASSED_OVER, api_name, leaves, storage
 from fnlearn.port.dtypes import Dtypes
 from fnlearn.port.errors import PortError
 from fnlearn.port.frames import Frames, Lent, forward
@@ -142,9 +142,7 @@ class _Recorder(TorchFunctionMode):
     def _hold(self, tensor: torch.Tensor, kind: str, path: str) -> torch.Tensor:
         fake: torch.Tensor = self.fake_mode.from_tensor(tensor.detach(), static_shapes=True)
         if kind == "constant" and tensor.numel() <= MOST_CONSTANT:
-            with no_dispatch():
-                own = tensor.detach().clone()
-            self.fake_mode.fake_tensor_converter.add_constant_storage_mapping(calls.known(fake, own))
+            calls.keep_numbers(self.fake_mode, fake, tensor)
         if isinstance(tensor, torch.nn.Parameter):
             fake = torch.nn.Parameter(fake, tensor.requires_grad)
         self.fakes[id(tensor)] = fake
@@ -270,10 +268,11 @@ class _Recorder(TorchFunctionMode):
             raise PortError(f"{self._place(where)}: torch.func is not ported; port what it is given, and use jax's own")
         if torch.is_autocast_enabled("cpu"):
             raise PortError(f"{self._place(where)}: autocast is not ported; cast explicitly with .to(torch.bfloat16)")
-        if name in calls.VALUES_NEEDED and name != "nonzero" and calls.constant(args[0]) is not None:
-            with no_dispatch():
-                return func(calls.constant(args[0]), *args[1:], **kwargs)
         if name in calls.VALUES_NEEDED:
+            numbers = calls.constant(args[0])
+            if numbers is not None and name != "nonzero":
+                with no_dispatch():
+                    return func(numbers, *args[1:], **kwargs)
             raise PortError(f"{self._place(where)}: {name}() needs a tensor's numbers, which a traced program has not")
         if name == "__getitem__":
             args = calls.changed_in(calls.chosen, args)
@@ -479,7 +478,7 @@ class _Recorder(TorchFunctionMode):
             if file.startswith(HERE):
                 if frame.f_code is trace.__code__:
                     return None
-            elif not file.startswith((TORCH, "<frozen", *NOTATIONS)):
+            elif not file.startswith(PASSED_OVER):
                 return frame
             frame = frame.f_back  # type: ignore[assignment]
         return None

@@ -89,7 +89,7 @@ def _body(train: list[Call], evaluation: list[Call], same: dict[int, Val]) -> li
     body: list[Call] = []
     rest = list(evaluation)
     for one in train:
-        if _leaves_no_trace(one, rest) and isinstance(one, Op) and id(one.args[0]) in same:
+        if isinstance(one, Op) and _leaves_no_trace(one, rest) and id(one.args[0]) in same:
             same[id(one.outs)] = same[id(one.args[0])]
             continue
         if not rest:
@@ -108,10 +108,10 @@ def _body(train: list[Call], evaluation: list[Call], same: dict[int, Val]) -> li
     return body
 
 
-def _leaves_no_trace(one: Call, rest: list[Call]) -> bool:
+def _leaves_no_trace(one: Op, rest: list[Call]) -> bool:
     """Whether training alone does this, and it changes no number: `if self.training: x = x.contiguous()`."""
-    alone = not rest or not isinstance(rest[0], Op) or not isinstance(one, Op) or rest[0].name != one.name
-    return alone and isinstance(one, Op) and one.name in KEPT and isinstance(one.outs, Val)
+    alone = not rest or not isinstance(rest[0], Op) or rest[0].name != one.name
+    return alone and one.name in KEPT and isinstance(one.outs, Val)
 
 
 def _merged(train: Any, evaluation: Any, same: dict[int, Val]) -> Any:

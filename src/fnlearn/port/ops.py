@@ -17,7 +17,7 @@ from fnlearn.port import (  # noqa: F401 - each enters its rows
     ops_reduce,
     ops_shape,
 )
-from fnlearn.port.table import ROWS, Row, dropping, with_
+from fnlearn.port.table import ROWS, Row, Template, dropping, with_
 
 __all__ = ["row_of"]
 
@@ -46,6 +46,7 @@ def _functional_row(name: str) -> Row | None:
     short = [p.name for p in given[:3]] == ["input", "p", "training"]  # dropout(x, 0.1, train), as everybody writes it
     arguments = ", ".join(p.name if short or p.default is p.empty else f"{p.name}={p.name}" for p in given)
     text = f"F.{name}({arguments})"
-    if {"dropout_p", "training"} <= {p.name for p in given}:  # of nothing: it is the same in either mode
-        return Row(signature, lambda a: with_(a, training=a.dropout_p == 0 or a.training, then=text), random=True)
-    return Row(signature, dropping(text, "training") if short else text, "key" in signature.parameters)
+    template: Template = dropping(text, "training") if short else text
+    if {"dropout_p", "training"} <= {p.name for p in given}:  # attention that drops nothing is the same in either mode
+        template = lambda a: with_(a, training=a.dropout_p == 0 or a.training, then=text)  # noqa: E731
+    return Row(signature, template, "key" in signature.parameters)

@@ -86,7 +86,6 @@ for _names, _sign in {
 }.items():  # fmt: skip
     row(_names, "input, other", f"input {_sign} other")
 row("mul multiply __mul__", "input, other", lambda a: "input" if _unchanged(a, 1) else "input * other")
-row("__truediv__ true_divide", "input, other", lambda a: "input" if _unchanged(a, 1) else "input / other")
 for _names, _sign in {
     "__rtruediv__": "/", "__rdiv__": "/", "__rmatmul__": "@", "__rfloordiv__": "//", "__rmod__": "%",
     "__rpow__": "**", "__rand__": "&", "__ror__": "|", "__rxor__": "^", "__rlshift__": "<<", "__rrshift__": ">>",
@@ -101,7 +100,7 @@ def _divided(a: Any) -> str:
     return {"floor": "jnp.floor_divide(input, other)", "trunc": "jnp.trunc(input / other)"}[a.rounding_mode]
 
 
-row("div divide __div__", "input, other, *, rounding_mode=None", _divided)
+row("div divide __div__ __truediv__ true_divide", "input, other, *, rounding_mode=None", _divided)
 for _name, _call in {
     "atan2": "arctan2", "arctan2": "arctan2", "copysign": "copysign", "fmax": "fmax", "fmin": "fmin", "fmod": "fmod",
     "gcd": "gcd", "heaviside": "heaviside", "hypot": "hypot", "lcm": "lcm",

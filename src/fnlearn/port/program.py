@@ -69,7 +69,7 @@ def program(
             model.functions[id(function.inst)] = function
         for group in groups.values():
             _share(group)
-            group[0].name = ""  # what is left out as a default may have been all that they differ in
+            # what is left out as a default may have been all that two functions, without a name yet, differ in
             alike = written.setdefault(_text(group[0]), group[0])
             if alike is group[0]:
                 functions.append(alike)

@@ -20,6 +20,7 @@ __all__ = [
     "ROWS",
     "Dtype",
     "Row",
+    "Template",
     "Weights",
     "along",
     "bound",
