@@ -81,6 +81,7 @@ def trace(
         recorder.root,
         recorder.names,
         sizes.expressions,
+        sizes.defined,
         recorder.held,
         sizes.inputs,
         sizes.constants(texts),
@@ -346,6 +347,7 @@ class _Recorder(TorchFunctionMode):
             self.views[id(out)] = base, "alias", (), {}
         elif isinstance(out, torch.Tensor) and tensors and storage(out) == storage(tensors[0]):
             self.views[id(out)] = tensors[0], name, before[0][1:], before[1]
+        out = calls.changed_in(self.sizes.shortened, out)
         for leaf in leaves(out):
             if isinstance(leaf, torch.Tensor):
                 self.bind(leaf)

@@ -174,6 +174,7 @@ def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any
         evaluation,
         sizes,
         train.expressions | evaluation.expressions,
+        train.defined | evaluation.defined,
         _conditions(train, evaluation),
         least,
         reason,

@@ -52,7 +52,8 @@ class Model:
     """What every function of a model is built with.
 
     functions: those of the calls of modules, by the call's id. sizes: how the source calls symbolic sizes, by scope
-    and symbol. expressions: sizes as sympy has them, by their text. texts: these texts, by how Python itself would
+    and symbol. expressions: sizes as sympy has them, by their text. defined: those that have a symbol of their own, by
+    its name. texts: these texts, by how Python itself would
     lay them out. roots: an input of the model that has a symbol among its sizes, and where. params, buffers: all
     paths. literals: constants that stand in the text itself, the name of each by its path. trees: stand-ins for the
     parameters or buffers of modules that are used from elsewhere in the model. scan: how many equal blocks become a
@@ -62,6 +63,7 @@ class Model:
 
     sizes: dict[tuple[int, str], str]
     expressions: dict[str, Any]
+    defined: dict[str, Any]
     texts: dict[str, str]
     roots: dict[str, tuple[Val, int]]
     params: list[str]

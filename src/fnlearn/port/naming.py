@@ -206,7 +206,8 @@ class Sizes(ast.NodeTransformer):
 
     def __init__(self, arguments: list[tuple[str, Val]], model: Model, named: Callable[[str], str]):
         self.there = {size.text for _, val in arguments for size in val.shape if isinstance(size, Sym)}
-        self.expressions, self.texts, self.named = model.expressions, model.texts, named
+        self.expressions, self.defined = model.expressions | model.defined, model.defined
+        self.texts, self.named = model.texts, named
         self.local: dict[str, ast.expr] = {}
         self.done: dict[str, ast.expr] = {}
         self.near: dict[str, tuple[Val, int]] = {}
@@ -217,8 +218,8 @@ class Sizes(ast.NodeTransformer):
         loops = any(isinstance(part, ast.Lambda) for part in ast.walk(expression))
         read = [] if loops else [val for val in vals(expression) if val.kind == "value"]
         sizes = {size.text: (val, i) for val in reversed(read) for i, size in enumerate(val.shape)
-                 if isinstance(size, Sym) and not size.text.isidentifier()}  # fmt: skip
-        self.near = {text: at for text, at in sizes.items() if text not in self.there and not self.named(text)}
+                 if isinstance(size, Sym) and not self._is_there(size.text)}  # fmt: skip
+        self.near = {text: at for text, at in sizes.items() if not self.named(text)}
         self.close = {}
         made: ast.expr = self.visit(expression)
         self.near = {}
@@ -227,9 +228,13 @@ class Sizes(ast.NodeTransformer):
     def visit_Name(self, name: ast.Name) -> ast.expr:
         """A size as it is, or worked out."""
         text = getattr(name, "sym", None)
-        if text is None or text in self.there or text.isidentifier():
+        if text is None or self._is_there(text):
             return name
         return self._worked_out(ast.parse(text, mode="eval").body)
+
+    def _is_there(self, text: str) -> bool:
+        """Whether an argument has a size, or an input of the model."""
+        return text in self.there or (text.isidentifier() and text not in self.defined)
 
     def _worked_out(self, tree: ast.expr) -> ast.expr:
         """What sympy knows of a text, and of the parts of what was reckoned with it."""
@@ -244,7 +249,7 @@ class Sizes(ast.NodeTransformer):
         return tree
 
     def _known(self, text: str) -> ast.expr:
-        if text in self.there or text.isidentifier():
+        if self._is_there(text):
             return node(Sym(text))
         if self.near and self.named(text):  # at the function's head, where there is nothing near
             near, self.near = self.near, {}
@@ -285,6 +290,7 @@ class Sizes(ast.NodeTransformer):
             if changed != whole:
                 whole, stand_ins[stand_in.name] = changed, other
         tree = worked_out(sizes.text(whole))
+        stand_ins |= {symbol.name: symbol.name for symbol in whole.free_symbols if symbol.name in self.defined}
         return _StandIns({name: self._known(other) for name, other in stand_ins.items()}).visit(tree)
 
 

@@ -76,6 +76,8 @@ def _told(recorded: Trace, places: Places) -> list[str]:
         symbol = recorded.expressions.get(size.text) if isinstance(size, Sym) else None
         if symbol is not None and symbol.is_Symbol:
             numbers.setdefault(symbol, sympy.Integer(1 if (i, dim) in places else 1009 + 100 * i + 10 * dim))
+    for name, meant in recorded.defined.items():
+        numbers[sympy.Symbol(name, integer=True, positive=True)] = meant.xreplace(numbers)
     known: dict[int, Any] = {}
     counted = itertools.count()
 

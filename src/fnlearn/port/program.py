@@ -42,6 +42,7 @@ def program(
     trace: Trace,
     sizes: dict[tuple[int, str], str],
     expressions: dict[str, Any],
+    defined: dict[str, Any],
     conditions: Mapping[Condition, str],
     scan: float,
     no_training: str = "",
@@ -58,7 +59,7 @@ def program(
     buffers = [path for path in buffers if path not in literals]
     names = {path: name for path, (name, _) in literals.items()}
     laid_out = {ast.unparse(ast.parse(text, mode="eval")): text for text in expressions}
-    model = Model(sizes, expressions, laid_out, _roots(root), params, buffers, names, scan)
+    model = Model(sizes, expressions, defined, laid_out, _roots(root), params, buffers, names, scan)
     functions: list[Function] = []
     written: dict[str, Function] = {}
     for level in _levels(root):

@@ -1,6 +1,7 @@
 """Symbolic sizes: what they are called, what was decided by them, and their text as Python that needs no import."""
 
 import ast
+import hashlib
 import os
 import re
 import sys
@@ -13,7 +14,9 @@ from typing import Any
 
 import sympy  # type: ignore[import-untyped]
 import torch
-from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch._dynamo.source import ConstantSource
+from torch._prims_common import make_contiguous_strides_for
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from torch.utils._sympy.functions import IntTrueDiv, ToFloat
 from torch.utils._sympy.printers import PythonPrinter
 
@@ -29,6 +32,7 @@ ASSERT = torch._assert.__code__  # which a model calls through us
 BROADCASTING = ("infer_size", "_broadcast_shapes", "broadcast_shapes")  # functions for the shape of two together
 RESHAPING = "_reshape_view_helper_core_alg"  # of torch's, which works out a view
 LONG = 60  # operations of a size that is left as torch has it
+LARGE = 24  # operations of a size from which on it is a symbol of its own
 NAME = re.compile(r"\bs\d+\b")  # of a symbol of ours
 
 
@@ -52,6 +56,24 @@ class _Env(ShapeEnv):
         self.asked: dict[Any, Any] = {}
         self.converting: dict[int, dict[str, Any]] = {}  # names of code that makes numbers of symbols
         self.bounds: dict[Any, Any] = {}
+        self.own: dict[Any, Any] = {}  # symbols for large sizes, by these
+
+    def symbol_of(self, size: Any) -> Any:
+        """A symbol for a large size, which torch need not reckon with from here on; the same one for the same size."""
+        expression = size.node.expr
+        if expression not in self.own:
+            source = ConstantSource(f"own_{len(self.own)}")
+            kind = DimDynamic.DYNAMIC
+            self.own[expression] = self.create_symbol(size.node.hint, source, kind, do_not_specialize_zero_one=True)
+        return self.create_symintnode(self.own[expression], hint=size.node.hint)
+
+    def _set_replacement(self, a: Any, tgt: Any, msg: str) -> None:
+        """What turned out to be equal is one, but for a symbol that would follow from what follows from it."""
+        order = {symbol: i for i, symbol in enumerate(self.own.values())}
+        if tgt in order and order[tgt] > order.get(a, -1):
+            a, tgt = tgt, a
+        if all(order.get(symbol, -1) < order.get(a, -1) for symbol in tgt.free_symbols if symbol in order):
+            super()._set_replacement(a, tgt, msg)
 
     def bound_sympy(self, expr: Any, size_oblivious: bool = False) -> Any:
         """Between which numbers a size is; what is known of one size later would be narrower, and is not needed."""
@@ -113,13 +135,23 @@ def _is_user(code: CodeType) -> bool:
     return code is ASSERT or not code.co_filename.startswith(NOT_THE_MODEL)
 
 
+def _is_large(size: Any) -> bool:
+    return isinstance(size, torch.SymInt) and size.node.hint > 1 and _operations(size.node.expr) > LARGE
+
+
+@lru_cache(maxsize=4096)
+def _operations(expression: Any) -> int:
+    return int(expression.count_ops())
+
+
 @dataclass
 class Sizes:
     """The sizes of one trace.
 
     called: our symbols, by torch's. expressions: by their text. inputs: those of the model. given: which of these, and
     which dimension of it, brought a symbol. example: what the symbols are in the example. fixed: parts of inputs'
-    shapes that have to be as they are.
+    shapes that have to be as they are. made: what the symbols are that stand for large sizes, each by earlier ones;
+    defined: the same by their names, as it turned out.
     """
 
     env: _Env = field(default_factory=_Env)
@@ -129,6 +161,8 @@ class Sizes:
     given: dict[str, tuple[int, int]] = field(default_factory=dict)
     example: dict[Any, int] = field(default_factory=dict)
     fixed: list[tuple[Val, str, Any]] = field(default_factory=list)
+    made: dict[Any, Any] = field(default_factory=dict)
+    defined: dict[str, Any] = field(default_factory=dict)
 
     def of(self, value: Any) -> Any:
         """A plain number, or the expression of a symbolic one; symbols are called in the order in which they come."""
@@ -146,6 +180,24 @@ class Sizes:
         for symbol in sorted(expression.free_symbols, key=str):
             self.called.setdefault(symbol, sympy.Symbol(f"s{len(self.called)}", integer=True, positive=True))
         return expression.xreplace(self.called)
+
+    def shortened(self, tensor: Any) -> Any:
+        """The same with symbols for what is large in its shape: what follows from that would be larger yet."""
+        if not isinstance(tensor, torch.Tensor) or not any(map(_is_large, tensor.shape)):
+            return tensor
+        shape = [self._short(size) if _is_large(size) else size for size in tensor.shape]
+        strides = make_contiguous_strides_for(shape) if tensor.is_contiguous() else tensor.stride()
+        return tensor.as_strided(shape, strides)  # a view would ask whether they are equal, and make them one
+
+    def _short(self, size: Any) -> Any:
+        """A symbol for the size, called after what it is, so that it is the same in another recording."""
+        short = self.env.symbol_of(size)
+        if short.node.expr not in self.called:
+            meant = self._renamed(size.node.expr)
+            name = hashlib.blake2s(text(meant).encode()).hexdigest()[:12]
+            self.called[short.node.expr] = ours = sympy.Symbol(f"made_{name}", integer=True, positive=True)
+            self.made[ours] = meant
+        return short
 
     def enter(self, val: Val, shape: tuple[int, ...], dynamic: Container[int], raised: Container[int]) -> None:
         """An input of the model, whose sizes in the example are `shape`; raised: of which of them one is another."""
@@ -184,6 +236,7 @@ class Sizes:
             same[written] = forms.setdefault(sympy.expand_mul(now), now) if plain else now
         sizes = [e for e in same.values() if isinstance(e, sympy.Expr) and not e.is_number]
         self.expressions = {text(size): size for size in sizes}
+        self.defined = {s.name: meant.xreplace(settled) for s, meant in self.made.items() if settled[s] == s}
 
         def number(value: Any) -> Any:
             if not isinstance(value, Sym):
@@ -206,10 +259,16 @@ class Sizes:
                 held = asked if told else sympy.Not(asked)
             else:
                 held = sympy.Eq(asked, told)
-            found += sympy.And.make_args(self._renamed(held).replace(ToFloat, lambda size: size))
+            found += sympy.And.make_args(self._by_inputs(self._renamed(held)).replace(ToFloat, lambda size: size))
         known = {held.lhs: held.rhs for held in found if isinstance(held, sympy.Eq) and held.rhs.is_number}
         rest = [held for held in found if held.xreplace(known) != sympy.true]
         return [*(sympy.Eq(size, number) for size, number in known.items()), *rest]
+
+    def _by_inputs(self, expression: Any) -> Any:
+        """An expression in the symbols of the inputs alone."""
+        for ours, meant in reversed(self.made.items()):
+            expression = expression.xreplace({ours: meant})
+        return expression
 
     def _beyond_one(self, held: Any) -> tuple[int, int] | None:
         """Which input's dimension is more than one, if that is all that is said."""
