@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -185,11 +185,12 @@ def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any
 
 @dataclass(frozen=True)
 class _Example:
-    """A model, and what it is called with."""
+    """A model, and what it is called with. converting: what is known of its code that makes numbers of symbols."""
 
     module: torch.nn.Module
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    converting: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def run(self) -> None:
         """What functions of the model cache are numbers then; what they would cache in a recording is of no use."""
@@ -199,7 +200,7 @@ class _Example:
 
     def recorded(self, train: bool, dims: Container[int], raised: Container[int]) -> Trace:
         """One mode; dims: which dimensions are symbols; raised: in which of them a size of one is run as one of two."""
-        return kept(partial(trace, self.module, self.args, self.kwargs, train, dims, raised))
+        return kept(partial(trace, self.module, self.args, self.kwargs, train, dims, raised), self.converting)
 
     def ones(self, dims: Container[int], among: Container[int]) -> Places:
         """Where the inputs have a size of one, among some of the dimensions that are symbols."""
@@ -217,7 +218,8 @@ class _Example:
                 x = x.narrow(dim, 0, 1)
             return x
 
-        return _Example(self.module, *torch.utils._pytree.tree_map(narrow, (self.args, self.kwargs)))
+        args, kwargs = torch.utils._pytree.tree_map(narrow, (self.args, self.kwargs))
+        return _Example(self.module, args, kwargs, self.converting)
 
 
 Modes = tuple[Trace, Trace, str]  # training, evaluation, and why there is no training where there is none

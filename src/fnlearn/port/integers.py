@@ -19,16 +19,27 @@ __all__ = ["kept"]
 Made = TypeVar("Made")
 
 
-def kept(record: Callable[[Sizes], Made]) -> Made:
-    """What is recorded; once more, where code that can do without made numbers of symbols."""
+def kept(record: Callable[[Sizes], Made], converting: dict[int, dict[str, Any]]) -> Made:
+    """What is recorded; anew, where code that can do without made numbers of symbols.
+
+    converting: the global names of such code, by their ids, as far as they are known from earlier recordings.
+    """
     sizes = Sizes()
-    found = record(sizes)
-    if not sizes.env.converting:
-        return found
     try:
-        with _symbolic(sizes.env.converting.values()):
-            return record(Sizes())
+        with _symbolic(converting.values()):
+            found = record(sizes)
     except Exception:  # what it makes of a symbol may need a number
+        if not converting:
+            raise
+        return record(Sizes())
+    unknown = sizes.env.converting.keys() - converting.keys()
+    if not unknown:
+        return found
+    converting.update(sizes.env.converting)
+    try:
+        with _symbolic(converting.values()):
+            return record(Sizes())
+    except Exception:
         return found
 
 
