@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from fnlearn import equivalence, port, tree
+from fnlearn.port.capture import trace
+from fnlearn.port.sizes import Sizes
 
 
 @pytest.fixture(autouse=True)
@@ -293,3 +295,26 @@ def test_conditions_that_divide():
     equivalence.assert_equivalent(divided(ones(4, 4)), answer(made, [(4, 4)])[1])
     with pytest.raises(ValueError, match=r"12 // \(x.shape\[1\] - 1\) > 3"):
         answer(made, [(2, 6)])
+
+
+class Windowed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        windows = x.shape[2] // 3
+        size = x.shape[2] // windows
+        x = x[:, :, : windows * size].reshape(-1, 2, windows, size).sum(3)
+        return F.pad(self.conv(x), (0, windows // 2 + windows % 5 + size))
+
+
+def test_sizes_that_hang_on_sizes_stay_short():
+    model = nn.Sequential(*(Windowed() for _ in range(5)))
+    recorded = trace(model, (ones(2, 2, 90),), {}, False, range(3), (), Sizes())
+    assert recorded.defined and max(map(len, recorded.expressions)) < 400
+    made = port.convert(model, ones(2, 2, 90), scan=False)
+    assert made.source.count("windowed(params[") == 5
+    for shape in [(2, 2, 90), (3, 2, 91), (1, 2, 140)]:
+        (x,), out = answer(made, [shape])
+        equivalence.assert_equivalent(model(x), out)
