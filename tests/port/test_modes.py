@@ -1,5 +1,7 @@
 """Models that do one thing in training and another in evaluation."""
 
+import jax
+import jax.numpy as jnp
 import pytest
 import torch
 from torch import nn
@@ -66,3 +68,29 @@ def test_both_modes(kind):
     for question in (equivalence.forward, equivalence.backward):
         answer = question(pair, inputs)
         assert answer.ok, answer
+
+
+class Noise(nn.Module):
+    """Noise that is added always, or in training alone; what is drawn and not used needs no key."""
+
+    def __init__(self, always):
+        super().__init__()
+        self.always = always
+
+    def forward(self, x):
+        noise = torch.randn_like(x)
+        return x + noise if self.always or self.training else x * 2
+
+
+@pytest.mark.parametrize(("always", "modes"), [(True, (True, False)), (False, (True,))])
+def test_a_key_is_asked_for_where_it_is_needed(always, modes):
+    made = port.convert(Noise(always), torch.ones(2, 3))
+    x = jnp.ones((2, 3))
+    for train in (True, False):
+        out, _ = made.apply({}, {}, x, train=train, key=jax.random.key(0))
+        if train in modes:
+            assert not jnp.array_equal(out, x * 2)
+            with pytest.raises(ValueError, match=r"pass a key, as in key=jax\.random\.key\(0\)"):
+                made.apply({}, {}, x, train=train)
+        else:
+            assert jnp.array_equal(made.apply({}, {}, x, train=train)[0], x * 2)

@@ -19,6 +19,7 @@ from fnlearn import equivalence, tree
 from fnlearn.equivalence import torch_side
 from fnlearn.equivalence.prepared import copied
 from fnlearn.port.capture import trace
+from fnlearn.port.drawing import needs_key
 from fnlearn.port.errors import PortError
 from fnlearn.port.graph import Inst, Sym, Val, values
 from fnlearn.port.integers import kept
@@ -164,6 +165,7 @@ def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any
     example = _Example(module, given, dict(kwargs or {}))
     example.run()
     train, evaluation, reason = _traced(example, [*tries, ()])
+    drawing = _drawing(train, evaluation)
     root = merge(train.root, evaluation.root) if train is not evaluation else evaluation.root
     sizes = evaluation.sizes | train.sizes
     if isinstance(dynamic_shapes, Mapping):
@@ -178,6 +180,7 @@ def _ported(module: torch.nn.Module, args: Any, kwargs: Any, dynamic_shapes: Any
         _conditions(train, evaluation),
         least,
         reason,
+        drawing,
     )
     inputs = equivalence.Inputs(example.args, example.kwargs)
     return Port(source, *_weights(evaluation), imported(source, "model"), module, inputs, reason, stacked)
@@ -294,6 +297,12 @@ def _conditions(train: Trace, evaluation: Trace) -> dict[Condition, str]:
     )
     found |= {c: "" if c in found else "train and " for c in [*train.constants, *train.conditions]}
     return found
+
+
+def _drawing(train: Trace, evaluation: Trace) -> str | None:
+    """The mode in which the model draws, as text before a condition; None where it draws in neither."""
+    modes = needs_key(train.root), needs_key(evaluation.root)
+    return {(True, True): "", (True, False): "train and ", (False, True): "not train and "}.get(modes)
 
 
 def _named_sizes(root: Inst, names: Mapping[int, str]) -> dict[tuple[int, str], str]:

@@ -33,6 +33,7 @@ __all__ = ["formatted", "imported", "literal", "program"]
 
 SIZE = re.compile(r"(?<![\w\]])[a-zA-Z_]\w*\.shape(?:\[\d+:?\])?")  # of an input that is an argument itself
 LONGEST_LITERAL = 64  # numbers
+NO_KEY = "the model draws random numbers: pass a key, as in key=jax.random.key(0)"
 WIDEST = 120  # characters of a line
 IMPORTS = {"jax": "import jax\n", "jnp": "import jax.numpy as jnp\n", "F": "\nimport fnlearn.functional as F\n"}
 
@@ -46,11 +47,12 @@ def program(
     conditions: Mapping[Condition, str],
     scan: float,
     no_training: str = "",
+    drawing: str | None = None,
 ) -> tuple[str, tuple[str, ...]]:
     """The source of a model, as it was recorded, and the containers whose layers may be stored stacked.
 
     conditions: what inputs are refused for, each with the mode in which they are. scan: how many equal blocks become a
-    loop. no_training: why it has no training mode, where it has none.
+    loop. no_training: why it has no training mode, where it has none. drawing: the mode in which it draws.
     """
     _refuse_missing(root)
     params = [path for path, (kind, _) in trace.held.items() if kind == "param"]
@@ -79,7 +81,7 @@ def program(
                 function.name = alike.name
     texts = [_text(function) for function in functions]
     constants = "\n".join(f"{name} = {text}" for name, text in literals.values())
-    body = "\n\n".join([constants, *texts, _apply(functions[-1], no_training, conditions)])
+    body = "\n\n".join([constants, *texts, _apply(functions[-1], no_training, drawing, conditions)])
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
     opened = {*model.opened, *(("", path) for _, path in model.trees)}
     stacked = tuple(path for path in sorted(model.stacked) if not _opened(path, opened))
@@ -319,7 +321,7 @@ def _parameters(function: Function) -> str:
     return ", ".join([*names, *(["*", *keywords] if keywords else [])])
 
 
-def _apply(root: Function, no_training: str, conditions: Mapping[Condition, str]) -> str:
+def _apply(root: Function, no_training: str, drawing: str | None, conditions: Mapping[Condition, str]) -> str:
     """The function that every port has: all it could need comes in, and the buffers come out."""
     signature, lines = ["params", "buffers"], []
     if no_training:
@@ -327,6 +329,8 @@ def _apply(root: Function, no_training: str, conditions: Mapping[Condition, str]
             "    if train:",
             f"        raise ValueError({'the model was ported for evaluation alone: ' + no_training!r})",
         ]
+    if drawing is not None and root.key:
+        lines += [f"    if {drawing}key is None:", f"        raise ValueError({NO_KEY!r})"]
     expressions = entered(root.inst.args)
     for name, value in root.inst.args.items():
         safe = identifier(name)
