@@ -84,7 +84,7 @@ class Noise(nn.Module):
 
 @pytest.mark.parametrize(("always", "modes"), [(True, (True, False)), (False, (True,))])
 def test_a_key_is_asked_for_where_it_is_needed(always, modes):
-    made = port.convert(Noise(always), torch.ones(2, 3))
+    made = port.convert(Noise(always), (torch.ones(2, 3),))
     x = jnp.ones((2, 3))
     for train in (True, False):
         out, _ = made.apply({}, {}, x, train=train, key=jax.random.key(0))

@@ -1,5 +1,6 @@
 """How the source reads: what has a line of its own, and what a function."""
 
+import jax
 import opt_einsum  # type: ignore[import-untyped]
 import pytest
 import torch
@@ -335,3 +336,31 @@ def test_numbers_are_called_as_the_module_calls_them():
     assert equivalence.forward(
         equivalence.pair(Turns(), made.apply, made.params, made.buffers), (torch.ones(2, 12),)
     ).ok
+
+
+class Optional(nn.Module):
+    """Arguments that nobody gives."""
+
+    def forward(self, x, mask=None, bias=None, *, causal=False, scale=2.0):
+        x = x * scale if bias is None else x + bias
+        return x if mask is None and not causal else x * mask
+
+
+class Taken(nn.Module):
+    """The same, called as the check would call things."""
+
+    def forward(self, x, ported=None, name=None, given=None):
+        return x if name is None and given is None else x + ported
+
+
+def test_arguments_that_nobody_gives_are_checked_together():
+    made, x = port.convert(Optional(), (torch.ones(2, 3),)), jax.numpy.ones((2, 3))
+    assert made.source.count("raise ValueError") == 2
+    for name, given in {"mask": x, "bias": x, "causal": True, "scale": 3.0}.items():
+        with pytest.raises(ValueError, match=f"the model was ported with {name}="):
+            made.apply({}, {}, x, **{name: given})
+    assert bool((made.apply({}, {}, x)[0] == 2).all())
+    taken = port.convert(Taken(), (torch.ones(2, 3),) * 3)
+    assert bool((taken.apply({}, {}, x, x, x)[0] == 2).all())
+    with pytest.raises(ValueError, match="with given=None"):
+        taken.apply({}, {}, x, x, x, given=1)

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -33,6 +33,7 @@ __all__ = ["formatted", "imported", "literal", "program"]
 
 SIZE = re.compile(r"(?<![\w\]])[a-zA-Z_]\w*\.shape(?:\[\d+:?\])?")  # of an input that is an argument itself
 LONGEST_LITERAL = 64  # numbers
+MANY = 3  # arguments, which are checked together
 NO_KEY = "the model draws random numbers: pass a key, as in key=jax.random.key(0)"
 WIDEST = 120  # characters of a line
 IMPORTS = {"jax": "import jax\n", "jnp": "import jax.numpy as jnp\n", "F": "\nimport fnlearn.functional as F\n"}
@@ -332,6 +333,7 @@ def _apply(root: Function, no_training: str, drawing: str | None, conditions: Ma
     if drawing is not None and root.key:
         lines += [f"    if {drawing}key is None:", f"        raise ValueError({NO_KEY!r})"]
     expressions = entered(root.inst.args)
+    fixed = {}
     for name, value in root.inst.args.items():
         safe = identifier(name)
         if any(isinstance(v, Val) for v in values(value)):
@@ -339,10 +341,8 @@ def _apply(root: Function, no_training: str, drawing: str | None, conditions: Ma
         else:
             signature.append(f"{safe}={_default(value)}")
             if not isinstance(value, Sym):
-                lines.append(f"    if {_other(safe, value)}:")
-                lines.append(
-                    f'        raise ValueError(f"the model was ported with {safe}={_quoted(value)}, got {{{safe}!r}}")'
-                )
+                fixed[safe] = value
+    lines += _fixed(fixed, root.inst.args)
     for condition, mode in conditions.items():
         lines += [f"    if {mode}{condition.fails}:", f"        raise ValueError({_unmet(condition)})"]
     call = [name for name, there in (("params", root.params), ("buffers", root.buffers)) if there]
@@ -353,6 +353,25 @@ def _apply(root: Function, no_training: str, drawing: str | None, conditions: Ma
     head = f"def apply({', '.join(_ordered(signature))}, *, train=False, key=None):"
     doc = '    """The whole model: what it returns, and its buffers as they are afterwards."""'
     return "\n".join([head, doc, *lines, result])
+
+
+def _fixed(given: dict[str, Any], arguments: Iterable[str]) -> list[str]:
+    """The checks that arguments are what the model was ported with; one for many that are None, True or False."""
+    own = {"name", "given", "ported"}
+    plain = {name: value for name, value in given.items() if value is None or isinstance(value, bool)}
+    lines = []
+    if len(plain) >= MANY and not own & {identifier(name) for name in arguments}:
+        table = ", ".join(f"({name!r}, {name}, {value})" for name, value in plain.items())
+        lines = [
+            f"    for name, given, ported in ({table}):",
+            "        if given is not ported:",
+            '            raise ValueError(f"the model was ported with {name}={ported}, got {given!r}")',
+        ]
+    for name, value in given.items():
+        if not lines or name not in plain:
+            said = f'f"the model was ported with {name}={_quoted(value)}, got {{{name}!r}}"'
+            lines += [f"    if {_other(name, value)}:", f"        raise ValueError({said})"]
+    return lines
 
 
 def _unmet(condition: Condition) -> str:
