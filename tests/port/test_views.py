@@ -49,6 +49,18 @@ def other_views(x):
     return first, turned, y
 
 
+def large(x):
+    """A view whose size is a long expression."""
+    n = x.shape[1]
+    for _ in range(3):
+        n = n // 3 + n // 2 + n % 5 + 1
+    y = nn.functional.pad(x, (0, n))
+    end = y[:, n:]
+    end.mul_(2)
+    y.add_(1)
+    return y, end
+
+
 def of_a_view(x):
     y = x * 1
     row = y[1]
@@ -99,7 +111,7 @@ class Changes(nn.Module):
 
 @pytest.mark.parametrize(
     "function",
-    [viewed, transposed, permuted, selected, squeezed, other_views, of_a_view, diagonal, part],
+    [viewed, transposed, permuted, selected, squeezed, other_views, large, of_a_view, diagonal, part],
     ids=lambda f: f.__name__,
 )
 def test_a_view_that_is_changed_changes_what_it_is_a_view_of(function):

@@ -319,9 +319,8 @@ class _Recorder(TorchFunctionMode):
             if changed:
                 self._record_change(name, frozen, changed[0], where)
                 return out
-            return self._record(
-                name, args, frozen, out, [t for t in leaves(args) if isinstance(t, torch.Tensor)], where
-            )
+            tensors = [leaf for leaf in leaves(args) if isinstance(leaf, torch.Tensor)]
+            return self._record(name, args, frozen, out, tensors, where)
 
         body = self.stack[-1].body
         begin = len(body)
@@ -345,9 +344,10 @@ class _Recorder(TorchFunctionMode):
             base, out = out, torch.ops.aten.alias.default(out)
             self.quiet -= 1
             self.views[id(out)] = base, "alias", (), {}
-        elif isinstance(out, torch.Tensor) and tensors and storage(out) == storage(tensors[0]):
-            self.views[id(out)] = tensors[0], name, before[0][1:], before[1]
-        out = calls.changed_in(self.sizes.shortened, out)
+        else:
+            out = calls.changed_in(self.sizes.shortened, out)
+            if isinstance(out, torch.Tensor) and tensors and storage(out) == storage(tensors[0]):
+                self.views[id(out)] = tensors[0], name, before[0][1:], before[1]
         for leaf in leaves(out):
             if isinstance(leaf, torch.Tensor):
                 self.bind(leaf)

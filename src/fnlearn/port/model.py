@@ -51,14 +51,13 @@ class Statement:
 class Model:
     """What every function of a model is built with.
 
-    functions: those of the calls of modules, by the call's id. sizes: how the source calls symbolic sizes, by scope
-    and symbol. expressions: sizes as sympy has them, by their text. defined: those that have a symbol of their own, by
-    its name. texts: these texts, by how Python itself would
-    lay them out. roots: an input of the model that has a symbol among its sizes, and where. params, buffers: all
-    paths. literals: constants that stand in the text itself, the name of each by its path. trees: stand-ins for the
-    parameters or buffers of modules that are used from elsewhere in the model. scan: how many equal blocks become a
-    loop. stacked: the containers whose layers a loop goes through; opened: which module uses the parameters under
-    which path.
+    functions: those of the calls of modules, by the call's id. sizes: how the source calls symbolic sizes, by scope and
+    symbol. expressions: sizes as sympy has them, by their text. defined: those that have a symbol of their own, by its
+    name. texts: these texts, by how Python itself would lay them out. roots: an input of the model that has a symbol
+    among its sizes, and where. params, buffers: all paths. literals: constants that stand in the text itself, the name
+    of each by its path. trees: stand-ins for the parameters or buffers of modules that are used from elsewhere in the
+    model. scan: how many equal blocks become a loop. stacked: the containers whose layers a loop goes through; opened:
+    which module uses the parameters under which path.
     """
 
     sizes: dict[tuple[int, str], str]
