@@ -64,12 +64,17 @@ def beside_one(x):
 
 
 def expands(x):
-    place = torch.arange(4.0)[None, None]
+    place = torch.arange(x.shape[2])[None, None].to(x)
     if x.shape[0] != place.shape[0]:
         place = place.expand(x.shape[0], -1, -1)
     if x.shape[1] > 1:
         place = place.repeat(1, x.shape[1], 1)
     return x + place
+
+
+def by_length(x):
+    """What is asked for as four parts is no size that has to be four."""
+    return x.reshape(x.shape[0], 4, -1).sum(1) / x.shape[1]
 
 
 def roots(x):
@@ -130,6 +135,20 @@ REFUSED: dict[str, Any] = {  # the function, its example, what is the same progr
         "== 1",
     ),
     "one of a mask": (lambda x: x.squeeze(1) + 1, [(2, 1, 3)], [(3, 1, 4)], [(2, 2, 3)], "x.shape[1] == 1, got 2"),
+    "a constant's": (
+        lambda x: (x + torch.ones(4)) / x.shape[1],
+        [(2, 4)],
+        [(3, 4)],
+        [(2, 1)],
+        "x.shape[1] == 4, got 1",
+    ),
+    "the other's": (
+        lambda x, y: (x + y) / y.shape[1],
+        [(2, 4), (2, 4)],
+        [(3, 5), (3, 5)],
+        [(2, 4), (2, 1)],
+        "x.shape[1] == others_0.shape[1], got 4, 1",
+    ),
     "more than one": (beside_one, [(2, 3)], [(3, 4)], [(1, 3)], "x.shape[0] > 1"),
     "one that is asked for": (lambda x: x * 2 if len(x) == 1 else x, [(1, 3)], [(1, 4)], [(2, 3)], "x.shape[0] == 1"),
 }
@@ -164,6 +183,7 @@ OPEN: dict[str, Any] = {
     "chunks": (lambda x: torch.cat(x.chunk(3, 1)[::-1], 1), (2, 6), (3, 7)),
     "parts of a size": (lambda x: torch.cat(x.split(x.shape[1] // 2, 1)[::-1], 1), (2, 6), (3, 8)),
     "integers": (reverses, (2, 4, 6), (3, 8, 2)),
+    "as many parts as it is long": (by_length, (2, 4, 3), (2, 8, 3)),
     "root of a number": (lambda x: x / math.sqrt(x.shape[1]), (2, 9), (3, 4)),
     "floating-point number": (lambda x: x.sum(0) / float(x.shape[0]), (2, 9), (3, 4)),
     "one in the middle": (lambda x: x.reshape(x.shape[0], x.shape[1] * 2, -1), (2, 1, 8), (3, 3, 8)),

@@ -235,7 +235,7 @@ class _Recorder(TorchFunctionMode):
                 return value
             if is_dataclass(value) and not isinstance(value, type):
                 return self.frozen({part.name: getattr(value, part.name) for part in fields(value)}, where)
-            return self.sizes.of(value) if isinstance(value, SYMBOLIC) else Opaque(type(value).__name__)
+            return self.sizes.given_as(value) if isinstance(value, SYMBOLIC) else Opaque(type(value).__name__)
 
         return mapped(leaf, structure)
 

@@ -56,6 +56,7 @@ class _Env(ShapeEnv):
         self.asked: dict[Any, Any] = {}
         self.converting: dict[int, dict[str, Any]] = {}  # names of code that makes numbers of symbols
         self.bounds: dict[Any, Any] = {}
+        self.spread: list[Any] = []  # sizes that have to be equal, or one of them one
         self.own: dict[Any, Any] = {}  # symbols for large sizes, by these
 
     def symbol_of(self, size: Any) -> Any:
@@ -97,11 +98,13 @@ class _Env(ShapeEnv):
         own = not sym_node.is_bool() or _is_user(asker)
         if not own and isinstance(asked, sympy.Eq) and 1 in asked.args and asker.co_name in BROADCASTING:
             return sympy.false
-        if not own and sym_node.hint is not None and not _equates(asked):
+        if not own and sym_node.hint is not None and (asker.co_name == RESHAPING or not _equates(asked)):
             if sym_node.hint and asker.co_name == RESHAPING and isinstance(asked, sympy.Eq) and 1 in asked.args:
                 self.asked.setdefault(asked, sympy.true)
             return sympy.sympify(sym_node.hint)
         told = super().evaluate_sym_node(sym_node, *args, **kwargs)
+        if asker.co_name in BROADCASTING and isinstance(asked, sympy.Eq) and told:
+            self.spread.append(asked)
         if own and asked.free_symbols:
             self.asked.setdefault(asked, told)
         return told
@@ -151,7 +154,8 @@ class Sizes:
     called: our symbols, by torch's. expressions: by their text. inputs: those of the model. given: which of these, and
     which dimension of it, brought a symbol. example: what the symbols are in the example. fixed: parts of inputs'
     shapes that have to be as they are. made: what the symbols are that stand for large sizes, each by earlier ones;
-    defined: the same by their names, as it turned out.
+    defined: the same by their names, as it turned out. used: torch's symbols that a call was given as numbers;
+    as it turned out, those of them that are called otherwise.
     """
 
     env: _Env = field(default_factory=_Env)
@@ -163,6 +167,12 @@ class Sizes:
     fixed: list[tuple[Val, str, Any]] = field(default_factory=list)
     made: dict[Any, Any] = field(default_factory=dict)
     defined: dict[str, Any] = field(default_factory=dict)
+    used: set[Any] = field(default_factory=set)
+
+    def given_as(self, value: Any) -> Any:
+        """What a call is given; what is a number by now may be another where the symbol was not."""
+        self.used |= value.node._expr.free_symbols
+        return self.of(value)
 
     def of(self, value: Any) -> Any:
         """A plain number, or the expression of a symbolic one; symbols are called in the order in which they come."""
@@ -236,6 +246,7 @@ class Sizes:
             same[written] = forms.setdefault(sympy.expand_mul(now), now) if plain else now
         sizes = [e for e in same.values() if isinstance(e, sympy.Expr) and not e.is_number]
         self.expressions = {text(size): size for size in sizes}
+        self.used &= {symbol for symbol, ours in self.called.items() if settled[ours] != ours}
         self.defined = {s.name: meant.xreplace(settled) for s, meant in self.made.items() if settled[s] == s}
 
         def number(value: Any) -> Any:
@@ -253,8 +264,9 @@ class Sizes:
     @cached_property
     def decided(self) -> list[Any]:
         """What held of the sizes, after the run; what follows from a size's being a certain number is left out."""
+        spread = {asked: True for asked in self.env.spread if self.used & asked.free_symbols}
         found: list[Any] = []
-        for asked, told in self.env.asked.items():
+        for asked, told in (spread | self.env.asked).items():
             if isinstance(told, bool) or told in (sympy.true, sympy.false):
                 held = asked if told else sympy.Not(asked)
             else:
