@@ -64,7 +64,7 @@ def beside_one(x):
 
 
 def expands(x):
-    place = torch.arange(x.shape[2])[None, None].to(x)
+    place = torch.arange(4.0)[None, None]
     if x.shape[0] != place.shape[0]:
         place = place.expand(x.shape[0], -1, -1)
     if x.shape[1] > 1:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Any
 
-import sympy  # type: ignore[import-untyped]
-
 from fnlearn.port import sizes
 from fnlearn.port.errors import PortError
 from fnlearn.port.expression import below, hole, node, symbols, vals, worked_out
@@ -285,7 +283,7 @@ class Sizes(ast.NodeTransformer):
         for other, count in self.parts():
             if count >= most:
                 continue
-            stand_in = sympy.Symbol(f"z{len(stand_ins)}", integer=True, positive=True)
+            stand_in = sizes.symbol_named(f"z{len(stand_ins)}")
             changed = whole.subs(self.expressions[other], stand_in)
             if changed != whole:
                 whole, stand_ins[stand_in.name] = changed, other

@@ -12,6 +12,7 @@ from typing import Any
 import sympy  # type: ignore[import-untyped]
 
 from fnlearn.port.graph import Inst, Op, Sym, Val, mapped
+from fnlearn.port.sizes import symbol_named
 from fnlearn.port.traced import Trace
 
 __all__ = ["Places", "same_at_one", "taking_one"]
@@ -77,7 +78,7 @@ def _told(recorded: Trace, places: Places) -> list[str]:
         if symbol is not None and symbol.is_Symbol:
             numbers.setdefault(symbol, sympy.Integer(1 if (i, dim) in places else 1009 + 100 * i + 10 * dim))
     for name, meant in recorded.defined.items():
-        numbers[sympy.Symbol(name, integer=True, positive=True)] = meant.xreplace(numbers)
+        numbers[symbol_named(name)] = meant.xreplace(numbers)
     known: dict[int, Any] = {}
     counted = itertools.count()
 

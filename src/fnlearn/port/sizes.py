@@ -24,7 +24,7 @@ from fnlearn.port.calls import NOT_THE_MODEL, TORCH
 from fnlearn.port.expression import worked_out
 from fnlearn.port.graph import Sym, Val
 
-__all__ = ["SYMBOLIC", "Condition", "Sizes", "text"]
+__all__ = ["SYMBOLIC", "Condition", "Sizes", "symbol_named", "text"]
 
 SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 OF_SYMBOLS = (torch.__file__, os.path.join(TORCH, "fx", "experimental"))  # torch's own code of symbols
@@ -96,14 +96,16 @@ class _Env(ShapeEnv):
         if not sym_node.is_bool() and asked.free_symbols and _is_user(asker):
             self.converting[id(frame.f_globals)] = frame.f_globals
         own = not sym_node.is_bool() or _is_user(asker)
-        if not own and isinstance(asked, sympy.Eq) and 1 in asked.args and asker.co_name in BROADCASTING:
+        equal = asked.args if isinstance(asked, sympy.Eq) else ()
+        spread = bool(equal) and asker.co_name in BROADCASTING
+        if not own and spread and 1 in equal:
             return sympy.false
         if not own and sym_node.hint is not None and (asker.co_name == RESHAPING or not _equates(asked)):
-            if sym_node.hint and asker.co_name == RESHAPING and isinstance(asked, sympy.Eq) and 1 in asked.args:
+            if sym_node.hint and asker.co_name == RESHAPING and 1 in equal:
                 self.asked.setdefault(asked, sympy.true)
             return sympy.sympify(sym_node.hint)
         told = super().evaluate_sym_node(sym_node, *args, **kwargs)
-        if asker.co_name in BROADCASTING and isinstance(asked, sympy.Eq) and told:
+        if spread and told:
             self.spread.append(asked)
         if own and asked.free_symbols:
             self.asked.setdefault(asked, told)
@@ -138,6 +140,11 @@ def _is_user(code: CodeType) -> bool:
     return code is ASSERT or not code.co_filename.startswith(NOT_THE_MODEL)
 
 
+def symbol_named(name: str) -> Any:
+    """A symbol of ours for a size; two of one name are equal."""
+    return sympy.Symbol(name, integer=True, positive=True)
+
+
 def _is_large(size: Any) -> bool:
     return isinstance(size, torch.SymInt) and size.node.hint > 1 and _operations(size.node.expr) > LARGE
 
@@ -154,8 +161,7 @@ class Sizes:
     called: our symbols, by torch's. expressions: by their text. inputs: those of the model. given: which of these, and
     which dimension of it, brought a symbol. example: what the symbols are in the example. fixed: parts of inputs'
     shapes that have to be as they are. made: what the symbols are that stand for large sizes, each by earlier ones;
-    defined: the same by their names, as it turned out. used: torch's symbols that a call was given as numbers;
-    as it turned out, those of them that are called otherwise.
+    used: torch's symbols that a call was given as numbers.
     """
 
     env: _Env = field(default_factory=_Env)
@@ -166,7 +172,6 @@ class Sizes:
     example: dict[Any, int] = field(default_factory=dict)
     fixed: list[tuple[Val, str, Any]] = field(default_factory=list)
     made: dict[Any, Any] = field(default_factory=dict)
-    defined: dict[str, Any] = field(default_factory=dict)
     used: set[Any] = field(default_factory=set)
 
     def given_as(self, value: Any) -> Any:
@@ -188,7 +193,7 @@ class Sizes:
 
     def _renamed(self, expression: Any) -> Any:
         for symbol in sorted(expression.free_symbols, key=str):
-            self.called.setdefault(symbol, sympy.Symbol(f"s{len(self.called)}", integer=True, positive=True))
+            self.called.setdefault(symbol, symbol_named(f"s{len(self.called)}"))
         return expression.xreplace(self.called)
 
     def shortened(self, tensor: Any) -> Any:
@@ -205,7 +210,7 @@ class Sizes:
         if short.node.expr not in self.called:
             meant = self._renamed(size.node.expr)
             name = hashlib.blake2s(text(meant).encode()).hexdigest()[:12]
-            self.called[short.node.expr] = ours = sympy.Symbol(f"made_{name}", integer=True, positive=True)
+            self.called[short.node.expr] = ours = symbol_named(f"made_{name}")
             self.made[ours] = meant
         return short
 
@@ -231,23 +236,32 @@ class Sizes:
             if isinstance(size, SYMBOLIC) and given:
                 self.env.asked.setdefault(sympy.Eq(size.node.expr, 1), False)
 
-    def settled(self) -> Callable[[Any], Any]:
-        """What a size is in the end: symbols that turned out to be equal, or a number, are called alike everywhere."""
+    @cached_property
+    def turned_out(self) -> dict[Any, Any]:
+        """What our symbols are after the run: those that turned out to be equal are the first of them, or a number."""
         first: dict[Any, Any] = {}
-        settled = {}
+        found = {}
         for symbol, ours in self.called.items():
             now = self.env.replace(symbol)
-            settled[ours] = first.setdefault(now, ours) if now.is_symbol else now.xreplace(self.called)
+            found[ours] = first.setdefault(now, ours) if now.is_symbol else now.xreplace(self.called)
+        return found
+
+    @cached_property
+    def defined(self) -> dict[str, Any]:
+        """What large sizes are, by the names of their symbols, after the run."""
+        now = self.turned_out
+        return {ours.name: meant.xreplace(now) for ours, meant in self.made.items() if now[ours] == ours}
+
+    def settled(self) -> Callable[[Any], Any]:
+        """What a size is in the end: symbols that turned out to be equal, or a number, are called alike everywhere."""
         forms: dict[Any, Any] = {}  # torch multiplies some of them out; they are written as they come first
         same = {}
         for written, expression in self.expressions.items():
-            now = expression.xreplace(settled)
+            now = expression.xreplace(self.turned_out)
             plain = isinstance(now, sympy.Expr) and now.count_ops() < LONG
             same[written] = forms.setdefault(sympy.expand_mul(now), now) if plain else now
         sizes = [e for e in same.values() if isinstance(e, sympy.Expr) and not e.is_number]
         self.expressions = {text(size): size for size in sizes}
-        self.used &= {symbol for symbol, ours in self.called.items() if settled[ours] != ours}
-        self.defined = {s.name: meant.xreplace(settled) for s, meant in self.made.items() if settled[s] == s}
 
         def number(value: Any) -> Any:
             if not isinstance(value, Sym):
@@ -264,7 +278,8 @@ class Sizes:
     @cached_property
     def decided(self) -> list[Any]:
         """What held of the sizes, after the run; what follows from a size's being a certain number is left out."""
-        spread = {asked: True for asked in self.env.spread if self.used & asked.free_symbols}
+        others = {symbol for symbol in self.used if self.turned_out[self.called[symbol]] != self.called[symbol]}
+        spread = {asked: True for asked in self.env.spread if others & asked.free_symbols}
         found: list[Any] = []
         for asked, told in (spread | self.env.asked).items():
             if isinstance(told, bool) or told in (sympy.true, sympy.false):
